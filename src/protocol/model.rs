@@ -1,0 +1,82 @@
+//! What the engine tells about a model: enough for a form, for checks at the door and for a card. Knows
+//! no tensors.
+
+use crate::{Sampler, Schedule};
+use serde::{Deserialize, Serialize};
+
+/// One model that the engine can load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Stable name in recipes: `[a-z0-9._-]+`, from the file's or folder's name.
+    pub id: String,
+    /// The name shown to people.
+    pub name: String,
+    /// Row of the engine's registry: `sd15` or `sd15-inpaint`.
+    pub family: String,
+    /// Size of the weights, in bytes.
+    pub bytes: u64,
+    /// Ships inside the binary.
+    pub embedded: bool,
+    /// One sentence on what it is.
+    pub about: String,
+    /// Native width and height, in pixels.
+    pub native: (u32, u32),
+    /// Smallest and largest side, in pixels.
+    pub side: (u32, u32),
+    /// What a draft takes where it says nothing.
+    pub defaults: Defaults,
+    /// Steps of the presets Fast, Balanced and Quality.
+    pub presets: [(Preset, u32); 3],
+    /// The samplers offered (LCM for distilled models only).
+    pub samplers: Vec<Sampler>,
+    /// Tokens in one chunk of the prompt, without begin and end.
+    pub chunk_tokens: u32,
+    /// Takes mask and masked image as extra channels (9-channel inpainting).
+    pub inpaint_channels: bool,
+    /// Words that the model knows, for chips; empty where it knows the language at large.
+    pub vocabulary: Vec<WordGroup>,
+    /// Prompts for "surprise me".
+    pub surprises: Vec<String>,
+    /// Prompts shown on the first visit.
+    pub examples: Vec<String>,
+}
+
+/// Values for what a draft leaves out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// Sampling steps.
+    pub steps: u32,
+    /// Guidance scale.
+    pub guidance: f32,
+    /// Sampler.
+    pub sampler: Sampler,
+    /// Sigma schedule.
+    pub schedule: Schedule,
+    /// Clip skip as A1111 counts.
+    pub clip_skip: u32,
+    /// Guidance rescale.
+    pub guidance_rescale: f32,
+    /// Strength of a reference picture.
+    pub strength: f32,
+}
+
+/// A named number of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// A quick look.
+    Fast,
+    /// The default.
+    Balanced,
+    /// No hurry.
+    Quality,
+}
+
+/// Words of one kind, for chips.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordGroup {
+    /// Heading: "Sky", "Light", "Ground", "Weather", "Things".
+    pub group: String,
+    /// The words.
+    pub words: Vec<String>,
+}
