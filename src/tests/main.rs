@@ -1,3 +1,6 @@
 //! One integration binary: the walls of the house, the real server, real browsers. Knows no unit's insides.
+#![allow(clippy::disallowed_methods, reason = "tests start servers and browsers and read EASEL_TEST_LONG")]
 
+mod browser;
+mod program;
 mod tidy;

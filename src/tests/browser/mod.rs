@@ -1,0 +1,174 @@
+//! Real headless Chromium, driven through chromedriver. Fails a journey on any console error or violation
+//! of the content security policy. Knows pages only as a person does.
+
+mod journeys;
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel, extensions::cdp::ChromeDevTools, prelude::*};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How long a page may take to show what a journey waits for. Generous: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// One Chromium at a time: two of them beside an engine measure nothing but each other.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: OnceLock<Mutex<()>> = OnceLock::new();
+    TURN.get_or_init(Mutex::default).lock().await
+}
+
+/// A browser window.
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
+    chromedriver: Child,
+    _profile: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Browser {
+    /// Opens a window of this size, in CSS pixels.
+    pub(crate) async fn open(width: u32, height: u32) -> Browser {
+        let turn = turn().await;
+        let profile = tempfile::tempdir().unwrap();
+        let mut chromedriver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed by setup/test.sh");
+        let port = printed_port(&mut chromedriver);
+        let mut caps = DesiredCapabilities::chrome();
+        for arg in ARGUMENTS {
+            caps.add_arg(arg).unwrap();
+        }
+        caps.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+        caps.add_arg(&format!("--window-size={width},{height}")).unwrap();
+        caps.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), caps).await.expect("chromium starts");
+        let browser = Browser { driver, chromedriver, _profile: profile, _turn: turn };
+        browser.resize(width, height).await;
+        browser
+    }
+
+    /// Gives the page exactly this viewport.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 720});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// A command of the Chrome DevTools protocol.
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        ChromeDevTools::new(self.driver.handle().clone()).execute_cdp_with_params(command, parameters).await.unwrap()
+    }
+
+    pub(crate) async fn go(&self, url: &str) {
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// Waits until the element is there and shown.
+    pub(crate) async fn see(&self, css: &str) -> WebElement {
+        let found = self.driver.query(By::Css(css)).wait(PATIENCE, Duration::from_millis(50)).and_displayed().first().await;
+        match found {
+            Ok(element) => element,
+            Err(e) => panic!("{css} did not appear on {}: {e}\n{}", self.url().await, self.text("body").await),
+        }
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.see(css).await.click().await.unwrap_or_else(|e| panic!("click {css}: {e}"));
+    }
+
+    /// Replaces what a field holds.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        let field = self.see(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// The text of the first match, empty where there is none.
+    pub(crate) async fn text(&self, css: &str) -> String {
+        match self.driver.find(By::Css(css)).await {
+            Ok(element) => element.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    pub(crate) async fn url(&self) -> String {
+        self.driver.current_url().await.unwrap().to_string()
+    }
+
+    /// Runs a script in the page; its `return` is the result.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+    }
+
+    /// Waits until a script returns true.
+    pub(crate) async fn until(&self, what: &str, script: &str) {
+        let begin = Instant::now();
+        while self.run(script).await != Value::Bool(true) {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "waited in vain until {what} on {}:\n{}",
+                self.url().await,
+                self.text("body").await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Console errors, uncaught exceptions and refused resources since the last call.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.driver.handle().browser_log().await.unwrap();
+        log.into_iter().filter(|e| e.level == "SEVERE").map(|e| e.message).collect()
+    }
+
+    /// Writes a screenshot to `target/screenshots/NAME.png`.
+    pub(crate) async fn screenshot(&self, name: &str) {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        self.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+    }
+
+    /// Ends the journey: there must have been no complaint.
+    pub(crate) async fn close(self) {
+        let complaints = self.complaints().await;
+        let _ = self.driver.clone().quit().await;
+        assert!(complaints.is_empty(), "the console complained:\n{}", complaints.join("\n"));
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // A failed journey leaves by a panic: chromedriver takes its Chromium along when it is told to end.
+        let _ = self.chromedriver.kill();
+        let _ = self.chromedriver.wait();
+    }
+}
+
+/// Headless, in a container or as root, and silent towards the outside world.
+const ARGUMENTS: [&str; 10] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+];
+
+fn printed_port(chromedriver: &mut Child) -> u16 {
+    let stdout = chromedriver.stdout.take().unwrap();
+    let mut lines = BufReader::new(stdout).lines();
+    let line = lines.find(|l| l.as_ref().is_ok_and(|l| l.contains("successfully on port"))).expect("chromedriver says its port").unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap()
+}

@@ -1,0 +1,116 @@
+//! The real program as a child process with a data folder of its own. Knows its command line and what it
+//! prints; nothing of its insides.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a start may take before a test gives up; the bar itself is measured elsewhere.
+const START: Duration = Duration::from_secs(30);
+
+/// `easel serve`, running. Dropped, it is stopped.
+pub(crate) struct Program {
+    child: Child,
+    /// "http://127.0.0.1:PORT", as the program printed it.
+    pub(crate) url: String,
+    /// From the spawn to the printed address.
+    pub(crate) started_in: Duration,
+    data: PathBuf,
+    _folder: Option<TempDir>,
+}
+
+impl Program {
+    /// Starts with a fresh data folder and the given `users.toml`.
+    pub(crate) fn start(users: &str) -> Program {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("users.toml"), users).unwrap();
+        let mut program = Program::start_in(folder.path(), &[]);
+        program._folder = Some(folder);
+        program
+    }
+
+    /// Starts over the folder of an earlier program: `data/` and, where there is one, `users.toml` in it.
+    pub(crate) fn start_in(folder: &Path, extra: &[&str]) -> Program {
+        let begin = Instant::now();
+        let data = folder.join("data");
+        let mut command = easel();
+        command.arg("serve").args(["--port", "0", "--data"]).arg(&data);
+        command.arg("--users").arg(folder.join("users.toml")).args(extra);
+        let mut child = command.stdout(Stdio::piped()).stderr(log(folder)).spawn().unwrap();
+        let url = printed_address(&mut child, folder);
+        Program { child, url, started_in: begin.elapsed(), data, _folder: None }
+    }
+
+    /// A URL of this program.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it as a crash would: no signal handler runs.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The program that cargo built for these tests, in an environment without the caller's settings.
+pub(crate) fn easel() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_easel"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if ["EASEL_", "RUNPOD_", "VAST_"].iter().any(|p| name.starts_with(p)) && name != "EASEL_TEST_LONG" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn log(folder: &Path) -> Stdio {
+    std::fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr.log")).unwrap().into()
+}
+
+/// Reads standard output until the address comes; the rest is read and thrown away, so that the pipe never fills.
+fn printed_address(child: &mut Child, folder: &Path) -> String {
+    let (tell, told) = mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(i) = line.find("http://127.0.0.1:") {
+                let url = line[i..].split_whitespace().next().unwrap_or_default().trim_end_matches(['/', '.', ',']);
+                let _ = tell.send(url.to_owned());
+            }
+        }
+    });
+    match told.recv_timeout(START) {
+        Ok(url) => url,
+        Err(_) => {
+            let _ = child.kill();
+            let log = std::fs::read_to_string(folder.join("stderr.log")).unwrap_or_default();
+            panic!("easel serve printed no address within {START:?}; its log:\n{log}");
+        }
+    }
+}
