@@ -1,0 +1,11 @@
+//! `easel engine`.
+
+use super::{Exit, Failure, Shared};
+
+/// Flags of `engine`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_shared: &Shared, _args: Args) -> Result<Exit, Failure> {
+    Err(anyhow::anyhow!("not in this build yet").into())
+}

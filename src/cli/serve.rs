@@ -1,0 +1,112 @@
+//! `easel serve`: logs, configuration, the web application, an orderly stop. Knows no routes.
+
+use super::{Exit, Failure, Shared, say};
+use anyhow::Context as _;
+use panel::config::{Flags, LogFormat};
+use std::io::IsTerminal as _;
+use std::path::Path;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// Days of log files that are kept.
+const KEPT_LOGS: usize = 14;
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on [default: 127.0.0.1, in a pod 0.0.0.0]
+    #[arg(long, value_name = "IP")]
+    bind: Option<String>,
+    /// Port to listen on; 0 takes a free one [default: 8080]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Further address under which browsers reach this studio; can be given again
+    #[arg(long = "public-url", value_name = "URL")]
+    public_urls: Vec<String>,
+    /// What is logged: error, warn, info, debug, trace [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged: auto, text or json [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Threads of the engine on the CPU; 0 takes one for each core [default: 0]
+    #[arg(long, value_name = "N")]
+    engine_threads: Option<usize>,
+    /// Print a commented easel.toml and stop
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl Args {
+    /// What was said after `serve` wins over what was said before it.
+    pub(crate) fn or(self, before: Args) -> Args {
+        Args {
+            bind: self.bind.or(before.bind),
+            port: self.port.or(before.port),
+            public_urls: if self.public_urls.is_empty() { before.public_urls } else { self.public_urls },
+            log: self.log.or(before.log),
+            log_format: self.log_format.or(before.log_format),
+            engine_threads: self.engine_threads.or(before.engine_threads),
+            print_config: self.print_config || before.print_config,
+        }
+    }
+
+    /// As the configuration takes them.
+    pub(crate) fn flags(&self, shared: &Shared) -> Flags {
+        Flags {
+            bind: self.bind.clone(),
+            port: self.port,
+            public_urls: self.public_urls.clone(),
+            log: self.log.clone(),
+            log_format: self.log_format.clone(),
+            engine_threads: self.engine_threads,
+            ..shared.flags()
+        }
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
+    if args.print_config {
+        say(panel::config::SAMPLE.trim_end());
+        return Ok(Exit::Done);
+    }
+    let config = panel::Config::load(args.flags(shared)).map_err(|e| Failure { exit: Exit::Config, why: e.into() })?;
+    let _log = start_logging(&config.log, config.log_format, &config.data.join("logs"))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting the runtime")?;
+    runtime.block_on(async { anyhow::bail!("the panel cannot be built from {} yet", config.data.display()) })?;
+    Ok(Exit::Done)
+}
+
+/// Standard output as `format` says, and JSON lines in `folder`, one file a day. The guard writes the
+/// rest of the log when it is dropped.
+fn start_logging(filter: &str, format: LogFormat, folder: &Path) -> Result<tracing_appender::non_blocking::WorkerGuard, Failure> {
+    let parsed = || EnvFilter::try_new(filter).with_context(|| format!("log = \"{filter}\" is not a filter"));
+    let filters = (parsed().map_err(config_error)?, parsed().map_err(config_error)?);
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let file = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("easel")
+        .filename_suffix("log")
+        .max_log_files(KEPT_LOGS)
+        .build(folder)
+        .with_context(|| format!("opening a log in {}", folder.display()))?;
+    let (writer, guard) = tracing_appender::non_blocking(file);
+    let as_text = match format {
+        LogFormat::Auto => std::io::stdout().is_terminal(),
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let stdout =
+        if as_text { fmt::layer().with_target(false).compact().boxed() } else { fmt::layer().json().flatten_event(true).boxed() };
+    tracing_subscriber::registry()
+        .with(stdout.with_filter(filters.0))
+        .with(fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(filters.1))
+        .init();
+    Ok(guard)
+}
+
+fn config_error(why: anyhow::Error) -> Failure {
+    Failure { exit: Exit::Config, why }
+}

@@ -1,0 +1,285 @@
+//! What Easel was told: flags, then `EASEL_*` variables, then `easel.toml`, then defaults, as one
+//! struct. The only reader of the environment. Knows neither the store nor the web.
+
+mod sample;
+mod surroundings;
+
+pub use sample::{DEFAULTS, SAMPLE};
+pub use surroundings::{Host, Surroundings};
+
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Map, Tag, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Every setting, resolved. Each field is a key of `easel.toml`, an `EASEL_<KEY>` variable and a flag.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of everything that Easel writes: `./data`, in a pod `/workspace/easel`.
+    pub data: PathBuf,
+    /// The profiles that this studio starts with. It need not exist.
+    pub users: PathBuf,
+    /// Address to listen on: 127.0.0.1, in a pod 0.0.0.0.
+    pub bind: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Further origins under which browsers reach this studio: `https://studio.example.org`.
+    pub public_urls: Vec<String>,
+    /// Which events are logged, as `tracing` filters are written: `info`, `info,panel=debug`.
+    pub log: String,
+    /// How they are written to standard output.
+    pub log_format: LogFormat,
+    /// The engine gives the memory of its models back after so long without a job.
+    pub engine_idle: Duration,
+    /// Threads of the engine's CPU backend; 0 takes one for each core.
+    pub engine_threads: usize,
+    /// Serves the front end from this folder instead of the one inside the binary.
+    pub assets: Option<PathBuf>,
+    /// Where this process finds itself.
+    pub surroundings: Surroundings,
+}
+
+/// Shape of the log on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the command line said. Absent fields were not given.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Flags {
+    /// `--config`: the file to read instead of `easel.toml`.
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// `--data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// `--users`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<PathBuf>,
+    /// `--bind`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<String>,
+    /// `--port`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `--public-url`, any number of times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public_urls: Vec<String>,
+    /// `--log`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// `--log-format`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<String>,
+    /// `--engine-threads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_threads: Option<usize>,
+}
+
+/// A configuration that cannot be used: a sentence for the person who wrote it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// The keys as they are written; [`Config`] is what they mean.
+#[derive(Deserialize)]
+struct Raw {
+    data: PathBuf,
+    users: PathBuf,
+    bind: String,
+    port: u16,
+    public_urls: Vec<String>,
+    log: String,
+    log_format: LogFormat,
+    engine_idle_s: u64,
+    engine_threads: usize,
+    assets: Option<PathBuf>,
+}
+
+/// Every key, and whether its value is text (so that `EASEL_DATA=2024` stays a folder's name).
+const KEYS: [(&str, bool); 10] = [
+    ("data", true),
+    ("users", true),
+    ("bind", true),
+    ("port", false),
+    ("public_urls", false),
+    ("log", true),
+    ("log_format", true),
+    ("engine_idle_s", false),
+    ("engine_threads", false),
+    ("assets", true),
+];
+
+impl Config {
+    /// Reads the environment and the file, once.
+    pub fn load(flags: Flags) -> Result<Config, ConfigError> {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect::<BTreeMap<String, String>>();
+        let file = find_file(&flags, &environment)?;
+        Config::from_parts(flags, &environment, file)
+    }
+
+    /// The same as a function of its inputs: `file` is the path and text of `easel.toml`.
+    pub fn from_parts(
+        flags: Flags,
+        environment: &BTreeMap<String, String>,
+        file: Option<(PathBuf, String)>,
+    ) -> Result<Config, ConfigError> {
+        let surroundings = Surroundings::from_environment(environment);
+        let mut figment = Figment::from(Text("the defaults", DEFAULTS));
+        if surroundings.host != Host::Plain {
+            figment = figment.merge(Text("the defaults of a pod", "data = \"/workspace/easel\"\nbind = \"0.0.0.0\""));
+        }
+        if let Some((path, text)) = &file {
+            figment = figment.merge(File(path.clone(), text.clone()));
+        }
+        figment = figment.merge(Environment(environment)).merge(figment::providers::Serialized::defaults(&flags));
+        refuse_unknown(&figment)?;
+        let raw: Raw = figment.extract().map_err(|e| in_words(&e))?;
+        let bind = raw
+            .bind
+            .parse()
+            .map_err(|_| ConfigError(format!("bind = \"{}\" is not an IP address, such as 127.0.0.1 or 0.0.0.0.", raw.bind)))?;
+        Ok(Config {
+            data: raw.data,
+            users: raw.users,
+            bind,
+            port: raw.port,
+            public_urls: raw.public_urls,
+            log: raw.log,
+            log_format: raw.log_format,
+            engine_idle: Duration::from_secs(raw.engine_idle_s),
+            engine_threads: raw.engine_threads,
+            assets: raw.assets,
+            surroundings,
+        })
+    }
+
+    /// For tests: a free port on loopback, everything below `data`, nothing of this machine's environment.
+    pub fn for_tests(data: &Path) -> Config {
+        let flags =
+            Flags { data: Some(data.to_path_buf()), users: Some(data.join("users.toml")), port: Some(0), ..Flags::default() };
+        Config::from_parts(flags, &BTreeMap::new(), None).expect("the defaults are a configuration")
+    }
+}
+
+/// The file that was named, or `easel.toml` here, or the one in the data folder that flags and
+/// variables name. One that was named must exist.
+fn find_file(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let read = |path: &Path| match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.to_path_buf(), text))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(ConfigError(format!("{} cannot be read: {e}.", path.display()))),
+    };
+    if let Some(named) = flags.config.clone().or_else(|| environment.get("EASEL_CONFIG").map(PathBuf::from)) {
+        return match read(&named)? {
+            Some(found) => Ok(Some(found)),
+            None => Err(ConfigError(format!("There is no file {}.", named.display()))),
+        };
+    }
+    if let Some(found) = read(Path::new("easel.toml"))? {
+        return Ok(Some(found));
+    }
+    read(&Config::from_parts(flags.clone(), environment, None)?.data.join("easel.toml"))
+}
+
+/// TOML text under a name of our own.
+struct Text(&'static str, &'static str);
+
+impl Provider for Text {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0)
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Toml::string(self.1).data()
+    }
+}
+
+/// `easel.toml`, already read.
+struct File(PathBuf, String);
+
+impl Provider for File {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0.display().to_string())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Toml::string(&self.1).data()
+    }
+}
+
+/// The `EASEL_*` variables. `EASEL_CONFIG` names the file and is no key.
+struct Environment<'a>(&'a BTreeMap<String, String>);
+
+impl Provider for Environment<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the environment")
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        let mut dict = Dict::new();
+        for (name, text) in self.0 {
+            let Some(key) = name.strip_prefix("EASEL_").map(str::to_ascii_lowercase).filter(|k| k != "config") else { continue };
+            let is_text = KEYS.iter().any(|(known, text)| *known == key && *text);
+            let value = match key.as_str() {
+                _ if is_text => Value::from(text.as_str()),
+                "public_urls" => {
+                    Value::from(text.split([',', ' ']).filter(|u| !u.is_empty()).map(Value::from).collect::<Vec<_>>())
+                }
+                _ => text.parse().unwrap_or_else(|_| Value::String(Tag::Default, text.clone())),
+            };
+            dict.insert(key, value);
+        }
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
+    let keys: Dict = figment.extract().map_err(|e| in_words(&e))?;
+    let Some(unknown) = keys.keys().find(|key| KEYS.iter().all(|(known, _)| known != key)) else { return Ok(()) };
+    let from = figment.find_metadata(unknown).map(|m| m.name.to_string()).unwrap_or_default();
+    let (shown, near) = if from == "the environment" {
+        (format!("EASEL_{}", unknown.to_uppercase()), nearest(unknown).map(|k| format!("EASEL_{}", k.to_uppercase())))
+    } else {
+        (unknown.clone(), nearest(unknown).map(str::to_string))
+    };
+    let hint = match near {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("the keys are {}.", KEYS.map(|(key, _)| key).join(", ")),
+    };
+    Err(ConfigError(format!("Unknown key \"{shown}\" in {from}: {hint}")))
+}
+
+/// The key that was probably meant.
+fn nearest(unknown: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .map(|(key, _)| (strsim::jaro_winkler(key, unknown), *key))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| key)
+}
+
+/// figment's error, with the place it came from.
+fn in_words(error: &figment::Error) -> ConfigError {
+    let from = error.metadata.as_ref().map(|m| m.name.to_string()).unwrap_or_else(|| "the configuration".into());
+    let key = error.path.join(".");
+    let kind = error.kind.to_string();
+    ConfigError(if key.is_empty() { format!("{from}: {kind}.") } else { format!("{key} in {from}: {kind}.") })
+}
+
+#[cfg(test)]
+mod tests;
