@@ -44,6 +44,11 @@ cargo clippy --release --workspace --all-targets --locked -q -- -D warnings
 step "documentation"
 RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --no-deps --document-private-items --locked -q
 
+step "licences, sources and bans of the dependencies"
+deny=target/tools/bin/cargo-deny
+[ -x "$deny" ] || cargo install cargo-deny --version 0.20.2 --locked --quiet --root target/tools
+"$deny" --log-level error check licenses bans sources
+
 step "tests"
 cargo test --release --workspace --locked
 
