@@ -37,6 +37,8 @@ pub struct Config {
     pub engine_idle: Duration,
     /// Threads of the engine's CPU backend; 0 takes one for each core.
     pub engine_threads: usize,
+    /// The program that is started as engine, with the argument `engine`: this very file, but in tests.
+    pub engine_program: PathBuf,
     /// Serves the front end from this folder instead of the one inside the binary.
     pub assets: Option<PathBuf>,
     /// Where this process finds itself.
@@ -163,6 +165,7 @@ impl Config {
             log_format: raw.log_format,
             engine_idle: Duration::from_secs(raw.engine_idle_s),
             engine_threads: raw.engine_threads,
+            engine_program: "/proc/self/exe".into(),
             assets: raw.assets,
             surroundings,
         })

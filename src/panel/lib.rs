@@ -1,5 +1,24 @@
-//! The web application: profiles, jobs, pages and the API. Knows no tensors and no pids.
+//! The web application: profiles, jobs, galleries and the pages and API in front of them. Knows no tensors:
+//! pictures come out of the engine child as finished files.
 
+pub mod app;
+pub mod artifacts;
+pub mod clock;
 pub mod config;
+pub mod doors;
+pub mod engine_client;
+pub mod error;
+pub mod events;
+pub mod jobs;
+pub mod logins;
+pub mod startup;
+pub mod store;
+pub mod uploads;
+pub mod users;
+pub mod web;
 
+pub use app::App;
+pub use clock::Clock;
 pub use config::Config;
+pub use error::AppError;
+pub use startup::Application;

@@ -1,0 +1,76 @@
+-- The schema as numbered steps. Append only: a step that was released is never edited.
+-- Times are milliseconds since 1970 in UTC; ids are ULIDs but where said otherwise.
+
+-- v1
+CREATE TABLE jobs (
+  id            TEXT PRIMARY KEY,
+  profile       TEXT NOT NULL,
+  state         TEXT NOT NULL,              -- queued, running, done, failed, cancelled, parked
+  created       INTEGER NOT NULL,
+  started       INTEGER,                    -- the last start
+  finished      INTEGER,
+  starts        INTEGER NOT NULL DEFAULT 0, -- counted before dispatch, taken back by an orderly stop
+  engine_deaths INTEGER NOT NULL DEFAULT 0, -- how many of those starts ended with the engine's death
+  cancel        INTEGER NOT NULL DEFAULT 0, -- cancelling was acknowledged
+  recipe        TEXT NOT NULL,              -- JSON
+  problem       TEXT                        -- JSON, of failed and parked jobs
+) STRICT;
+CREATE INDEX jobs_of_profile ON jobs (profile, id);
+CREATE INDEX jobs_unfinished ON jobs (state) WHERE state IN ('queued', 'running');
+
+CREATE TABLE events (
+  seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+  profile TEXT NOT NULL,
+  job     TEXT NOT NULL,
+  kind    TEXT NOT NULL,                    -- state, artifact
+  body    TEXT NOT NULL,                    -- JSON, as it was announced
+  created INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_of_profile ON events (profile, seq);
+
+CREATE TABLE artifacts (
+  id      TEXT PRIMARY KEY,
+  profile TEXT NOT NULL,
+  job     TEXT NOT NULL,
+  idx     INTEGER NOT NULL,                 -- picture of the batch
+  path    TEXT NOT NULL,                    -- below outputs/
+  width   INTEGER NOT NULL,
+  height  INTEGER NOT NULL,
+  mime    TEXT NOT NULL,
+  bytes   INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  model   TEXT NOT NULL,
+  search  TEXT NOT NULL,                    -- prompts in lower case
+  recipe  TEXT NOT NULL,                    -- JSON, of this picture alone
+  deleted INTEGER,                          -- when; unlinked 30 s later
+  UNIQUE (job, idx)
+) STRICT;
+CREATE INDEX artifacts_of_profile ON artifacts (profile, id) WHERE deleted IS NULL;
+CREATE INDEX artifacts_deleted ON artifacts (deleted) WHERE deleted IS NOT NULL;
+
+CREATE TABLE uploads (
+  profile TEXT NOT NULL,
+  sha256  TEXT NOT NULL,                    -- 64 hex digits
+  bytes   INTEGER NOT NULL,
+  width   INTEGER NOT NULL,
+  height  INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  PRIMARY KEY (profile, sha256)
+) STRICT;
+
+CREATE TABLE upload_parts (
+  id      TEXT PRIMARY KEY,
+  profile TEXT NOT NULL,
+  bytes   INTEGER NOT NULL,                 -- of the whole file; the offset is the part's length on disk
+  sha256  TEXT,                             -- what the sender promised
+  created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE idempotency (
+  profile TEXT NOT NULL,
+  key     TEXT NOT NULL,
+  request TEXT NOT NULL,                    -- SHA-256 of the request
+  job     TEXT NOT NULL,                    -- what it made
+  created INTEGER NOT NULL,
+  PRIMARY KEY (profile, key)
+) STRICT;

@@ -1,0 +1,3 @@
+//! The JSON API, one file a resource. Knows no pages.
+
+pub mod health;

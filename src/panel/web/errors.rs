@@ -1,0 +1,52 @@
+//! Errors on their way out: JSON under `/api`, a page elsewhere. Knows no handler.
+
+use crate::error::{AppError, Shown, problem};
+use actix_web::{
+    Error, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+};
+
+/// Middleware: turns the problem of a request outside `/api` into a page.
+pub async fn pages_of_errors(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let api = request.path().starts_with("/api/");
+    let response = next.call(request).await?.map_into_boxed_body();
+    let shown = response.response().extensions().get::<Shown>().cloned();
+    Ok(match shown {
+        Some(shown) if !api => {
+            let status = response.status();
+            let page = HttpResponse::build(status)
+                .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+                .insert_header((header::CACHE_CONTROL, "no-store"))
+                .body(page(&shown));
+            response.into_response(page)
+        }
+        _ => response,
+    })
+}
+
+/// The error page.
+fn page(shown: &Shown) -> String {
+    format!("<!doctype html><title>{}</title><p>{}", shown.title, shown.detail)
+}
+
+/// A path that nothing is at.
+pub(super) async fn nothing_here() -> Result<HttpResponse, AppError> {
+    Err(AppError::NotFound)
+}
+
+/// A path that has other methods.
+pub(super) async fn wrong_method() -> HttpResponse {
+    problem(Shown {
+        status: 405,
+        title: "Method Not Allowed".into(),
+        detail: "This address does not take that method.".into(),
+        errors: Vec::new(),
+        id: None,
+    })
+}

@@ -1,0 +1,56 @@
+//! Every URL of Easel on one screen, with who may ask. Knows no page and no rule: those stand in the
+//! handlers and their extractors.
+
+pub mod api;
+pub mod auth;
+pub mod doors;
+mod errors;
+pub mod pages;
+
+pub use errors::pages_of_errors;
+
+use actix_web::web::{self, ServiceConfig};
+
+/// Who may ask for a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody.
+    Open,
+    /// Whoever is past the studio key.
+    Studio,
+    /// A logged-in profile; what is another's does not exist.
+    Artist,
+    /// An admin in admin mode.
+    Admin,
+}
+
+/// One URL with one method.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Method, in lower case.
+    pub method: &'static str,
+    /// Path, with `{names}`.
+    pub path: &'static str,
+    /// Who may ask.
+    pub who: Who,
+}
+
+macro_rules! routes {
+    ($($who:ident $path:literal { $($method:ident $handler:path),+ $(,)? })*) => {
+        /// Every URL, for the tests that try each as everybody.
+        pub const TABLE: &[Route] = &[$($(Route { method: stringify!($method), path: $path, who: Who::$who }),+),*];
+
+        /// Registers every URL.
+        pub fn routes(config: &mut ServiceConfig) {
+            $(config.service(web::resource($path)$(.route(web::$method().to($handler)))+.default_service(web::to(errors::wrong_method)));)*
+            config.default_service(web::to(errors::nothing_here));
+        }
+    };
+}
+
+routes! {
+    Open   "/healthz"        { get api::health::healthz }
+    Open   "/readyz"         { get api::health::readyz }
+    Open   "/api/v1/healthz" { get api::health::healthz }
+    Open   "/api/v1/readyz"  { get api::health::readyz }
+}
