@@ -41,6 +41,22 @@ pub struct ModelInfo {
     pub examples: Vec<String>,
 }
 
+/// The id that a model of this name has: its last path component without the ending of a weights file, in lower
+/// case, every run of other characters than `[a-z0-9._]` a single `-`. Empty for a name without any of those.
+pub fn id_of_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
+    let name = [".safetensors", ".ckpt"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name);
+    let mut id = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
+            id.push(c);
+        } else if !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    id.trim_matches(['-', '.']).to_owned()
+}
+
 /// Values for what a draft leaves out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Defaults {
