@@ -1,0 +1,46 @@
+// The icons of icons.json, written by bundle.mjs: one constant each.
+declare module "easel:icons" {
+  export const arrowLeft: string;
+  export const brush: string;
+  export const check: string;
+  export const chevronDown: string;
+  export const chevronLeft: string;
+  export const chevronRight: string;
+  export const circleAlert: string;
+  export const clock: string;
+  export const contrast: string;
+  export const copy: string;
+  export const cpu: string;
+  export const dices: string;
+  export const download: string;
+  export const eraser: string;
+  export const grid3x3: string;
+  export const history: string;
+  export const hourglass: string;
+  export const image: string;
+  export const imageUp: string;
+  export const keyboard: string;
+  export const listChecks: string;
+  export const lock: string;
+  export const lockOpen: string;
+  export const logOut: string;
+  export const maximize: string;
+  export const plug: string;
+  export const redo2: string;
+  export const refreshCw: string;
+  export const search: string;
+  export const searchX: string;
+  export const settings2: string;
+  export const shield: string;
+  export const slidersHorizontal: string;
+  export const square: string;
+  export const sunMoon: string;
+  export const trash2: string;
+  export const triangleAlert: string;
+  export const undo2: string;
+  export const unplug: string;
+  export const userRound: string;
+  export const usersRound: string;
+  export const wandSparkles: string;
+  export const x: string;
+}

@@ -1,0 +1,2 @@
+// studio
+export {};
