@@ -7,9 +7,12 @@
 
 pub mod cpu;
 pub mod memory;
+pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod plan;
 pub mod session;
+pub mod weights;
 
 use protocol::{Problem, Recipe};
 use std::ops::ControlFlow;

@@ -1,8 +1,10 @@
 //! Operations on latents, which are small: plain loops on one thread, in blocks where the result may be an
 //! operand. Knows no other operation.
 
-use super::arena::Arena;
-use crate::ops::{Blend, Buf, Clamp, Concat, Copy, Guide, LinearCombination, Posterior, Slice, Threshold, TimestepEmbedding};
+use super::{arena::Arena, math};
+use crate::ops::{
+    Activate, Blend, Buf, Clamp, Concat, Copy, Embed, Guide, LinearCombination, Posterior, Slice, Threshold, TimestepEmbedding,
+};
 
 /// Elements worked on at a time, on the stack, so that `dst` may be an operand.
 const BLOCK: usize = 1024;
@@ -26,6 +28,25 @@ pub(super) fn linear_combination(arena: &mut Arena, op: &LinearCombination) {
             }
         }
     });
+}
+
+pub(super) fn activate(arena: &mut Arena, op: &Activate) {
+    by_blocks(arena, op.dst, |arena, first, block| {
+        block.copy_from_slice(&arena.get(op.x)[first..first + block.len()]);
+        math::activate(block, op.act);
+    });
+}
+
+pub(super) fn embed(arena: &mut Arena, table: &[f32], positions: &[f32], op: &Embed) {
+    let (tokens, c) = (op.dst.shape.w, op.dst.shape.c);
+    let (dst, [ids], _) = arena.views(op.dst, [op.ids]);
+    for (i, (to, id)) in dst.chunks_exact_mut(c).zip(ids).enumerate() {
+        let word = &table[*id as usize * c..][..c];
+        let position = &positions[i % tokens * c..][..c];
+        for ((to, a), b) in to.iter_mut().zip(word).zip(position) {
+            *to = a + b;
+        }
+    }
 }
 
 pub(super) fn clamp(arena: &mut Arena, op: &Clamp) {

@@ -6,7 +6,15 @@
 //! before it begins; a tile is a few milliseconds of work.
 
 mod arena;
+mod attention;
 mod elementwise;
+mod math;
+mod matmul;
+mod microkernel;
+mod norm;
+mod pack;
+mod simd;
+mod tiles;
 
 use crate::{
     EngineError, memory,
@@ -14,6 +22,7 @@ use crate::{
     plan::Plan,
 };
 use arena::Arena;
+use pack::Packed;
 use protocol::Problem;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{
@@ -33,6 +42,9 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 pub struct CpuBackend {
     pool: Arc<ThreadPool>,
     arena: Arena,
+    weights: Vec<Packed>,
+    /// Operands of the pixels around a picture; as long as the deepest layer.
+    zeros: Vec<f32>,
     stop: Arc<AtomicBool>,
 }
 
@@ -44,7 +56,7 @@ impl CpuBackend {
             .thread_name(|i| format!("compute-{i}"))
             .build()
             .expect("the system starts a handful of threads");
-        CpuBackend { pool: Arc::new(pool), arena: Arena::default(), stop: Arc::default() }
+        CpuBackend { pool: Arc::new(pool), arena: Arena::default(), weights: Vec::new(), zeros: Vec::new(), stop: Arc::default() }
     }
 }
 
@@ -79,20 +91,30 @@ impl Backend for CpuBackend {
         format!("CPU, {threads} {}", if threads == 1 { "core" } else { "cores" })
     }
 
-    fn weight(&mut self, _raw: RawWeight<'_>, _kind: WeightKind) -> Weight {
-        unimplemented!()
+    fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Weight {
+        let packed = self.pool.install(|| Packed::new(raw, kind));
+        if let Packed::Matrix(m) = &packed {
+            self.zeros.resize(self.zeros.len().max(m.depth), 0.0);
+        }
+        let handle = u32::try_from(self.weights.len()).expect("a model has far fewer than 2^32 weights");
+        self.weights.push(packed);
+        Weight(handle)
     }
 
     fn weight_bytes(&self) -> usize {
-        0
+        self.weights.iter().map(Packed::bytes).sum()
     }
 
-    fn packed_kv_len(&self, _kv: Shape, _heads: usize) -> usize {
-        0
+    fn packed_kv_len(&self, kv: Shape, heads: usize) -> usize {
+        attention::packed_kv_len(kv, heads)
     }
 
-    fn scratch_len(&self, _op: &Op) -> usize {
-        0
+    fn scratch_len(&self, op: &Op) -> usize {
+        match op {
+            Op::GroupNorm(op) => norm::group_norm_scratch(op.x.shape),
+            Op::Attention(op) => self.pool.current_num_threads() * attention::attention_scratch(op),
+            _ => 0,
+        }
     }
 
     fn reserve(&mut self, plan: &Plan) -> Result<(), EngineError> {
@@ -151,36 +173,42 @@ impl Backend for CpuBackend {
         if stop.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
     }
 
-    fn linear(&mut self, _op: &ops::Linear) {
-        unimplemented!()
+    fn linear(&mut self, op: &ops::Linear) {
+        matmul::linear(&mut self.arena, &self.weights, &self.zeros, &self.stop, op);
     }
 
-    fn conv2d(&mut self, _op: &ops::Conv2d) {
-        unimplemented!()
+    fn conv2d(&mut self, op: &ops::Conv2d) {
+        matmul::conv2d(&mut self.arena, &self.weights, &self.zeros, &self.stop, op);
     }
 
-    fn group_norm(&mut self, _op: &ops::GroupNorm) {
-        unimplemented!()
+    fn group_norm(&mut self, op: &ops::GroupNorm) {
+        let (scale, offset) = (matmul::plain(&self.weights, op.weight), matmul::plain(&self.weights, op.bias));
+        norm::group_norm(&mut self.arena, scale, offset, &self.stop, op);
     }
 
-    fn layer_norm(&mut self, _op: &ops::LayerNorm) {
-        unimplemented!()
+    fn layer_norm(&mut self, op: &ops::LayerNorm) {
+        let (scale, offset) = (matmul::plain(&self.weights, op.weight), matmul::plain(&self.weights, op.bias));
+        norm::layer_norm(&mut self.arena, scale, offset, &self.stop, op);
     }
 
-    fn pack_kv(&mut self, _op: &ops::PackKv) {
-        unimplemented!()
+    fn pack_kv(&mut self, op: &ops::PackKv) {
+        attention::pack_kv(&mut self.arena, &self.stop, op);
     }
 
-    fn attention(&mut self, _op: &ops::Attention) {
-        unimplemented!()
+    fn attention(&mut self, op: &ops::Attention) {
+        // Rows of the last block that are not there read these instead.
+        let size = op.q.shape.c / op.heads;
+        self.zeros.resize(self.zeros.len().max(size), 0.0);
+        attention::attention(&mut self.arena, &self.zeros, &self.stop, op);
     }
 
-    fn activate(&mut self, _op: &ops::Activate) {
-        unimplemented!()
+    fn activate(&mut self, op: &ops::Activate) {
+        elementwise::activate(&mut self.arena, op);
     }
 
-    fn embed(&mut self, _op: &ops::Embed) {
-        unimplemented!()
+    fn embed(&mut self, op: &ops::Embed) {
+        let (table, positions) = (matmul::plain(&self.weights, op.table), matmul::plain(&self.weights, op.positions));
+        elementwise::embed(&mut self.arena, table, positions, op);
     }
 
     fn timestep_embedding(&mut self, op: &ops::TimestepEmbedding) {
