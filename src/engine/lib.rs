@@ -6,11 +6,16 @@
 //! is being made.
 
 pub mod cpu;
+pub mod golden;
+pub mod json;
 pub mod memory;
 pub mod models;
 pub mod nn;
+pub mod noise;
 pub mod ops;
 pub mod plan;
+pub mod samplers;
+pub mod schedule;
 pub mod session;
 pub mod weights;
 

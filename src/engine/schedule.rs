@@ -13,6 +13,8 @@ pub mod spread;
 pub use betas::NoiseTable;
 pub use config::{Class, Prediction, SchedulerConfig, Settings};
 
+use crate::EngineError;
+use protocol::Problem;
 use spread::Spread;
 
 /// A schedule that cannot be made.
@@ -32,6 +34,19 @@ pub enum ScheduleError {
     /// A field of `scheduler_config.json` that does not go with the others.
     #[error("scheduler configuration: {0}")]
     Config(String),
+}
+
+impl From<ScheduleError> for EngineError {
+    fn from(e: ScheduleError) -> EngineError {
+        let problem = Problem::new(format!("{e}."));
+        match e {
+            ScheduleError::TooManySteps { most, .. } => {
+                EngineError::BadInput(problem.at("steps").remedy(format!("Choose at most {most} steps.")))
+            }
+            ScheduleError::NoSteps => EngineError::BadInput(problem.at("steps")),
+            ScheduleError::Config(_) => EngineError::BadModel(problem.at("scheduler_config.json")),
+        }
+    }
 }
 
 /// What to put into a last sigma.
@@ -67,14 +82,8 @@ impl Schedule {
         let schedule = match settings.class {
             Class::Ddim | Class::Lcm => Schedule { timesteps, sigmas: Vec::new() },
             Class::Pndm => Schedule { timesteps: spacing::pndm(settings, timesteps)?, sigmas: Vec::new() },
-            Class::Euler | Class::EulerAncestral => over_sigmas(settings, table, timesteps),
+            Class::Euler | Class::EulerAncestral | Class::DpmSolver | Class::Unipc => over_sigmas(settings, table, timesteps),
             Class::Heun => twice_inside(over_sigmas(settings, table, timesteps)),
-            Class::DpmSolver | Class::Unipc => {
-                let mut schedule = over_sigmas(settings, table, timesteps);
-                // These two keep timesteps as integers, cut off rather than rounded.
-                schedule.timesteps.iter_mut().for_each(|t| *t = t.trunc());
-                schedule
-            }
         };
         Ok(schedule)
     }
@@ -118,6 +127,8 @@ fn over_sigmas(settings: &Settings, table: &NoiseTable, timesteps: Vec<f64>) -> 
         LastSigma::Min => table.sigma_min(),
     };
     sigmas.push(last);
+    // The multistep samplers keep timesteps as integers, cut off rather than rounded, and before any rounding to f32.
+    let timesteps: Vec<f64> = if multistep { timesteps.into_iter().map(f64::trunc).collect() } else { timesteps };
     let single = |values: Vec<f64>| values.into_iter().map(|v| f64::from(v as f32)).collect();
     Schedule { timesteps: single(timesteps), sigmas: single(sigmas) }
 }

@@ -95,7 +95,8 @@ pub fn trajectory(path: &Path) -> Trajectory {
             _ => (x.clone() - clean * level.signal) * (1.0 / level.noise),
         };
         t.keep(count % options.order, &model);
-        let models: Vec<Combination> = (0..options.order.min(count + 1)).map(|back| t.kept((count - back) % options.order)).collect();
+        let models: Vec<Combination> =
+            (0..options.order.min(count + 1)).map(|back| t.kept((count - back) % options.order)).collect();
         let order = order_of(path, i).min(models.len());
         t.update(&update(path, i, &x, &models[..order]));
     }

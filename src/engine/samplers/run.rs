@@ -10,7 +10,6 @@ use crate::{
     schedule::config::Clip,
     session::Session,
 };
-use std::ops::ControlFlow;
 
 /// A network that predicts from latents how to make them less noisy.
 pub trait Denoiser {
@@ -62,15 +61,15 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// Takes the latents in `buffers.x` along the trajectory. After each evaluation `on_step` may look at the buffers,
-/// change them, or break the run off.
+/// Takes the latents in `buffers.x` along the trajectory. After each evaluation `after` may tell of it, look at the
+/// buffers and change them, or break the run off with an error.
 pub fn run(
     session: &mut Session<'_>,
     trajectory: &Trajectory,
     denoiser: &mut dyn Denoiser,
     buffers: &Buffers,
     noise: &mut dyn NoiseSource,
-    on_step: &mut dyn FnMut(&mut Session<'_>, Progress) -> Result<ControlFlow<()>, EngineError>,
+    after: &mut dyn FnMut(&mut Session<'_>, Progress) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
     let total = trajectory.evaluations.len();
     let mut host = vec![0.0; buffers.noise.len()];
@@ -84,9 +83,7 @@ pub fn run(
             session.write(buffers.noise, &host);
         }
         act(session, evaluation, denoiser.output(), buffers)?;
-        if on_step(session, Progress { evaluation: number, done: i + 1, total })?.is_break() {
-            return Err(EngineError::Cancelled);
-        }
+        after(session, Progress { evaluation: number, done: i + 1, total })?;
     }
     Ok(())
 }

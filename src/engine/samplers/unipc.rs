@@ -62,7 +62,9 @@ pub fn trajectory(path: &Path) -> Trajectory {
             false => (x.clone() - clean * level.signal) * (1.0 / level.noise),
         };
         let model = t.keep(count % ring, &model);
-        let past = |back: usize| -> Vec<Combination> { (back..=count).take(options.order).map(|b| t.kept((count - b) % ring)).collect() };
+        let past = |back: usize| -> Vec<Combination> {
+            (back..=count).take(options.order).map(|b| t.kept((count - b) % ring)).collect()
+        };
         let corrected = if count > 0 && !options.uncorrected.contains(&(i - 1)) {
             let step = Step::new(path, i - 1, order, &past(1));
             step.corrected(&t.kept(ring), &model)
@@ -103,11 +105,8 @@ impl Step {
         let at = |i: usize| Level::of_sigma(path.schedule.sigmas[i]);
         let (from, to) = (at(i), at(i + 1));
         let h = to.lambda() - from.lambda();
-        let (keep, scale, hh) = if options.predict_clean {
-            (to.noise / from.noise, to.signal, -h)
-        } else {
-            (to.signal / from.signal, to.noise, h)
-        };
+        let (keep, scale, hh) =
+            if options.predict_clean { (to.noise / from.noise, to.signal, -h) } else { (to.signal / from.signal, to.noise, h) };
         let phi1 = hh.exp_m1();
         let b = if options.bh == Bh::Bh1 { hh } else { phi1 };
         let place = |back: usize| (at(i - back).lambda() - from.lambda()) / h;

@@ -226,7 +226,12 @@ pub struct Settings {
 
 impl Settings {
     /// The settings of a recipe's sampler on a model.
-    pub fn for_recipe(config: &SchedulerConfig, sampler: Sampler, schedule: Schedule, eta: f32) -> Result<Settings, ScheduleError> {
+    pub fn for_recipe(
+        config: &SchedulerConfig,
+        sampler: Sampler,
+        schedule: Schedule,
+        eta: f32,
+    ) -> Result<Settings, ScheduleError> {
         let settings = Settings::new(Class::of(sampler), &config.for_recipe(sampler, schedule))?;
         Ok(Settings { eta: f64::from(eta), ..settings })
     }
@@ -343,7 +348,10 @@ fn clip(class: Class, c: &SchedulerConfig) -> Clip {
     let thresholds = matches!(class, Class::Ddim | Class::DpmSolver | Class::Unipc | Class::Lcm);
     let clips = matches!(class, Class::Ddim | Class::Heun | Class::Lcm);
     if thresholds && c.thresholding.unwrap_or(false) {
-        return Clip::Quantile { quantile: c.dynamic_thresholding_ratio.unwrap_or(0.995), max: c.sample_max_value.unwrap_or(1.0) };
+        return Clip::Quantile {
+            quantile: c.dynamic_thresholding_ratio.unwrap_or(0.995),
+            max: c.sample_max_value.unwrap_or(1.0),
+        };
     }
     if clips && c.clip_sample.unwrap_or(class == Class::Ddim) {
         return Clip::Range(c.clip_sample_range.unwrap_or(1.0));

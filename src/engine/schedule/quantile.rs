@@ -12,16 +12,22 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     if p >= 1.0 {
         return 1.0;
     }
-    if p > regularised(0.5, a, b) {
-        return 1.0 - beta_quantile(1.0 - p, b, a);
-    }
+    if p > regularised(0.5, a, b) { 1.0 - lower_half(1.0 - p, b, a) } else { lower_half(p, a, b) }
+}
+
+/// A quantile that is known to be at most a half.
+fn lower_half(p: f64, a: f64, b: f64) -> f64 {
     let log_norm = log_beta(a, b);
     let (mut low, mut high) = (0.0, 0.5);
     // Near 0, I_x is close to x^a / (a B(a, b)).
     let mut x = ((p.ln() + a.ln() + log_norm) / a).exp().min(0.4999);
     for _ in 0..200 {
         let error = regularised(x, a, b) - p;
-        if error > 0.0 { high = x } else { low = x }
+        if error > 0.0 {
+            high = x
+        } else {
+            low = x
+        }
         let density = ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - log_norm).exp();
         let newton = x - error / density;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
