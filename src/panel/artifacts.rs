@@ -1,12 +1,399 @@
-//! Finished pictures on disk and in the store. Knows no HTTP.
+//! Finished pictures: files below `outputs/`, rows in the store. A file is durable before its row, and its
+//! row before anybody hears of it. Knows no HTTP and no engine.
+
+use crate::{
+    beneath::Beneath,
+    clock::{Clock, rfc3339},
+    events::{Events, Kind},
+    store::{self, Store, StoreError},
+    users::ProfileId,
+};
+use anyhow::Context;
+use jiff::{Timestamp, civil, tz::TimeZone};
+use protocol::{JobId, Recipe};
+use serde::Serialize;
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+/// How long a deleted picture can be restored.
+pub const UNDO: Duration = Duration::from_secs(30);
+/// Folder of thumbnails, beside the pictures.
+const THUMBS: &str = ".thumbs";
+
+/// A finished picture. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Artifact {
+    /// Its id; sorts by completion.
+    pub id: String,
+    /// Whose it is.
+    pub profile: ProfileId,
+    /// The job that made it.
+    pub job: JobId,
+    /// Which picture of the batch.
+    pub index: u32,
+    /// Its file, below `outputs/`.
+    pub path: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Media type.
+    pub mime: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// When it was finished.
+    pub created: i64,
+    /// The recipe of this picture alone.
+    pub recipe: Recipe,
+    /// When it was deleted.
+    pub deleted: Option<i64>,
+}
+
+/// A picture as the API shows it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactView {
+    /// Its id.
+    pub id: String,
+    /// The job that made it.
+    pub job: String,
+    /// Which picture of the batch, from 0.
+    pub index: u32,
+    /// The file.
+    pub url: String,
+    /// A WebP of at most 512 pixels a side.
+    pub thumb: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Media type.
+    pub mime: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// When it was finished, RFC 3339.
+    pub created: String,
+    /// The recipe of this picture alone; absent in `state` events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub recipe: Option<Recipe>,
+}
+
+impl From<Artifact> for ArtifactView {
+    fn from(a: Artifact) -> ArtifactView {
+        ArtifactView {
+            url: format!("/api/v1/artifacts/{}/file", a.id),
+            thumb: format!("/api/v1/artifacts/{}/thumb", a.id),
+            id: a.id,
+            job: a.job.0,
+            index: a.index,
+            width: a.width,
+            height: a.height,
+            mime: a.mime,
+            bytes: a.bytes,
+            created: rfc3339(a.created),
+            recipe: Some(a.recipe),
+        }
+    }
+}
+
+/// Which pictures of a gallery are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Words in the prompts, in any case.
+    pub q: Option<String>,
+    /// Id of the model.
+    pub model: Option<String>,
+    /// Year and month, in UTC.
+    pub month: Option<(i16, i8)>,
+}
+
+impl Filter {
+    /// The text to search for.
+    pub(crate) fn search(&self) -> Option<String> {
+        self.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty())
+    }
+
+    /// First and last millisecond of the month, the last excluded.
+    pub(crate) fn times(&self) -> (Option<i64>, Option<i64>) {
+        let Some((year, month)) = self.month else { return (None, None) };
+        let ms = |date: civil::Date| date.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp().as_millisecond());
+        let Ok(first) = civil::Date::new(year, month, 1) else { return (Some(i64::MAX), None) };
+        (ms(first), first.last_of_month().tomorrow().ok().and_then(ms))
+    }
+}
+
+/// A picture on its way in.
+#[derive(Clone, Debug)]
+pub struct NewPicture {
+    /// Which picture of the batch.
+    pub index: u32,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The whole file.
+    pub file: Vec<u8>,
+    /// A WebP of at most 512 pixels a side.
+    pub thumb: Vec<u8>,
+    /// The recipe of this picture alone.
+    pub recipe: Recipe,
+}
 
 /// The handle.
 #[derive(Clone, Debug)]
-pub struct Artifacts {}
+pub struct Artifacts {
+    store: Store,
+    events: Events,
+    clock: Clock,
+    outputs: Beneath,
+}
 
 impl Artifacts {
-    /// The handle of a new studio.
-    pub(crate) fn new() -> Artifacts {
-        Artifacts {}
+    /// The pictures below `outputs`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or opened.
+    pub fn open(outputs: &Path, store: Store, events: Events, clock: Clock) -> io::Result<Artifacts> {
+        Ok(Artifacts { store, events, clock, outputs: Beneath::open(outputs)? })
     }
+
+    /// Removes what a crash left half-written below `outputs`. Beside the first requests, because a large
+    /// gallery takes a while to walk through.
+    pub async fn tidy(outputs: &Path) {
+        let (outputs, started) = (outputs.to_path_buf(), SystemTime::now());
+        // The walk cannot fail, only find nothing.
+        let _ = tokio::task::spawn_blocking(move || remove_temporary(&outputs, started)).await;
+    }
+
+    /// Puts a picture into its owner's gallery, durably, then tells it. One that a job made before is
+    /// already there and stays.
+    ///
+    /// # Errors
+    /// When the disk or the store refuses; then neither file nor row is left.
+    pub async fn publish(&self, profile: &ProfileId, job: &JobId, picture: NewPicture) -> anyhow::Result<()> {
+        let of_job = job.clone();
+        if self.store.read(move |c| store::artifacts::indexes(c, &of_job)).await?.contains(&picture.index) {
+            return Ok(());
+        }
+        let artifact = self.describe(profile, job, &picture);
+        let (outputs, a) = (self.outputs.clone(), artifact.clone());
+        tokio::task::spawn_blocking(move || write_files(&outputs, &a, &picture)).await?.context("writing the picture")?;
+        let kept = self.insert(artifact.clone()).await;
+        if !matches!(kept, Ok(true)) {
+            self.unlink(artifact).await?;
+        }
+        kept?;
+        Ok(())
+    }
+
+    fn describe(&self, profile: &ProfileId, job: &JobId, picture: &NewPicture) -> Artifact {
+        let (id, now) = (ulid::Ulid::generate().to_string(), self.clock.now());
+        let month = now.strftime("%Y-%m");
+        let format = picture.recipe.format;
+        Artifact {
+            path: format!("{profile}/{month}/{id}.{}", format.extension()),
+            id,
+            profile: profile.clone(),
+            job: job.clone(),
+            index: picture.index,
+            width: picture.width,
+            height: picture.height,
+            mime: format.mime().into(),
+            bytes: picture.file.len() as u64,
+            created: now.as_millisecond(),
+            recipe: picture.recipe.clone(),
+            deleted: None,
+        }
+    }
+
+    async fn insert(&self, artifact: Artifact) -> Result<bool, StoreError> {
+        let events = self.events.clone();
+        let change = move |c: &mut store::Connection| {
+            let (profile, job, now) = (artifact.profile.clone(), artifact.job.clone(), artifact.created);
+            let change = c.transaction()?;
+            if !store::artifacts::insert(&change, &artifact)? {
+                return Ok(false);
+            }
+            let body = serde_json::to_string(&ArtifactView::from(artifact)).expect("numbers and strings are JSON");
+            let event = store::events::insert(&change, &profile, &job, Kind::Artifact, body, now)?;
+            change.commit()?;
+            events.announce(&profile, &event);
+            Ok(true)
+        };
+        self.store.run(change).await
+    }
+
+    /// One picture of a profile that is not deleted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn get(&self, profile: &ProfileId, id: &str) -> Result<Option<Artifact>, StoreError> {
+        let (profile, id) = (profile.clone(), id.to_owned());
+        let found = self.store.read(move |c| store::artifacts::get(c, &profile, &id)).await?;
+        Ok(found.filter(|a| a.deleted.is_none()))
+    }
+
+    /// A page of a gallery, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn page(
+        &self,
+        profile: &ProfileId,
+        filter: Filter,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<(Vec<Artifact>, u64), StoreError> {
+        let profile = profile.clone();
+        let read = move |c: &mut store::Connection| {
+            let page = store::artifacts::page(c, &profile, &filter, before.as_deref(), limit)?;
+            Ok((page, store::artifacts::count(c, &profile, &filter)?))
+        };
+        self.store.read(read).await
+    }
+
+    /// Id, width, height and time (ms) of every picture that passes a filter, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn layout(&self, profile: &ProfileId, filter: Filter) -> Result<Vec<(String, u32, u32, i64)>, StoreError> {
+        let profile = profile.clone();
+        self.store.read(move |c| store::artifacts::layout(c, &profile, &filter)).await
+    }
+
+    /// Deletes a picture; for [`UNDO`] it can be restored. False where there is none.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn delete(&self, profile: &ProfileId, id: &str) -> Result<bool, StoreError> {
+        let (profile, id, now) = (profile.clone(), id.to_owned(), self.clock.ms());
+        self.store.run(move |c| store::artifacts::delete(c, &profile, &id, now)).await
+    }
+
+    /// Takes a deletion back. False where it is too late.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn restore(&self, profile: &ProfileId, id: &str) -> Result<bool, StoreError> {
+        let (profile, id, since) = (profile.clone(), id.to_owned(), self.clock.ms() - UNDO.as_millis() as i64);
+        self.store.run(move |c| store::artifacts::restore(c, &profile, &id, since)).await
+    }
+
+    /// Unlinks what was deleted long enough ago.
+    ///
+    /// # Errors
+    /// When the store or the disk refuses; the rest is tried again next time.
+    pub async fn sweep(&self) -> anyhow::Result<()> {
+        let until = self.clock.ms() - UNDO.as_millis() as i64;
+        for artifact in self.store.read(move |c| store::artifacts::expired(c, until)).await? {
+            let id = artifact.id.clone();
+            // The file first: a crash between the two is repeated, the other way round it would be kept for ever.
+            self.unlink(artifact).await?;
+            self.store.run(move |c| store::artifacts::forget(c, &id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn unlink(&self, artifact: Artifact) -> anyhow::Result<()> {
+        let outputs = self.outputs.clone();
+        let remove = move || outputs.remove(&artifact.path).and_then(|()| outputs.remove(&thumb_path(&artifact)));
+        tokio::task::spawn_blocking(remove).await?.context("removing a picture")
+    }
+
+    /// Its file, to read. Blocks for as long as the disk does.
+    ///
+    /// # Errors
+    /// When it is gone or unreadable.
+    pub fn file(&self, artifact: &Artifact) -> io::Result<File> {
+        self.outputs.file(&artifact.path)
+    }
+
+    /// Its whole file.
+    ///
+    /// # Errors
+    /// When it is gone or unreadable.
+    pub async fn bytes(&self, artifact: &Artifact) -> anyhow::Result<Vec<u8>> {
+        let (outputs, path, limit) = (self.outputs.clone(), artifact.path.clone(), artifact.bytes);
+        Ok(tokio::task::spawn_blocking(move || outputs.read(&path, limit)).await??)
+    }
+
+    /// Its thumbnail, made again where it is missing.
+    ///
+    /// # Errors
+    /// When the picture is gone or unreadable.
+    pub async fn thumb(&self, artifact: &Artifact) -> anyhow::Result<Vec<u8>> {
+        let (outputs, a) = (self.outputs.clone(), artifact.clone());
+        let read = move || match outputs.read(&thumb_path(&a), 4 << 20) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => remake_thumb(&outputs, &a),
+            result => Ok(result?),
+        };
+        tokio::task::spawn_blocking(read).await?
+    }
+}
+
+fn remake_thumb(outputs: &Beneath, a: &Artifact) -> anyhow::Result<Vec<u8>> {
+    let thumb = media::thumb::thumbnail(&media::decode::rgb(&outputs.read(&a.path, a.bytes)?)?)?;
+    let (folder, name) = split(&thumb_path(a));
+    // A full disk must not keep anybody from looking at pictures.
+    let _ = outputs.write(&folder, &name, &thumb);
+    Ok(thumb)
+}
+
+fn write_files(outputs: &Beneath, a: &Artifact, picture: &NewPicture) -> io::Result<()> {
+    let (folder, name) = split(&a.path);
+    let (thumbs, thumb) = split(&thumb_path(a));
+    outputs.write(&thumbs, &thumb, &picture.thumb)?;
+    outputs.write(&folder, &name, &picture.file).inspect_err(|_| {
+        let _ = outputs.remove(&thumb_path(a));
+    })
+}
+
+fn split(path: &str) -> (String, String) {
+    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+    (folder.into(), name.into())
+}
+
+/// Where a picture's thumbnail is, below `outputs/`.
+fn thumb_path(a: &Artifact) -> String {
+    let (folder, _) = split(&a.path);
+    format!("{folder}/{THUMBS}/{}.webp", a.id)
+}
+
+/// Removes temporary files from before `started`. Finished files without a row stay: they are somebody's
+/// pictures, though no gallery shows them.
+fn remove_temporary(outputs: &Path, started: SystemTime) {
+    let Ok(entries) = std::fs::read_dir(outputs) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_temporary(&entry.path(), started),
+            Ok(kind) if kind.is_file() && name.starts_with('.') && name.ends_with(".tmp") => {
+                if entry.metadata().and_then(|m| m.modified()).is_ok_and(|written| written < started) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Year and month of "2026-03".
+pub fn parse_month(text: &str) -> Option<(i16, i8)> {
+    let (year, month) = text.split_once('-')?;
+    let date = civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
+    (date.year() >= 1970).then_some((date.year(), date.month()))
+}
+
+/// The name of a picture among downloads: when, what, which.
+pub fn download_name(a: &Artifact) -> String {
+    let when = Timestamp::from_millisecond(a.created).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%d");
+    let words: String = a.recipe.prompt.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(60).collect();
+    let words = words.split_whitespace().take(6).collect::<Vec<_>>().join("-").to_lowercase();
+    let extension = a.path.rsplit_once('.').map_or("png", |(_, e)| e);
+    format!("{when}-{words}-{}.{extension}", a.recipe.seed)
 }

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod artifacts;
+mod beneath;
 pub mod clock;
 pub mod config;
 pub mod doors;

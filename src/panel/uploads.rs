@@ -1,12 +1,265 @@
-//! Pictures that artists brought, in pieces or whole. Knows no HTTP.
+//! Pictures that artists brought: in pieces that can be gone on with, or whole; named by their hash, owned by
+//! one profile, durable before anybody is told. Knows no HTTP.
+
+use crate::{
+    beneath::Beneath,
+    clock::Clock,
+    store::{self, Store, StoreError},
+    users::ProfileId,
+};
+use sha2::{Digest, Sha256};
+use std::{io, os::unix::fs::FileExt, path::Path, time::Duration};
+
+/// Largest file, in bytes.
+pub const MAX_FILE: u64 = 64 << 20;
+/// Largest piece, in bytes.
+pub const MAX_PIECE: u64 = 8 << 20;
+/// All files of one profile together, in bytes.
+pub const MAX_PROFILE: u64 = 8 << 30;
+/// Unfinished uploads of one profile at a time.
+pub const MAX_UNFINISHED: u32 = 32;
+/// After so long an unfinished upload is given up.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+
+/// A finished upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// SHA-256 of its bytes, 64 hex digits.
+    pub sha256: String,
+    /// Size.
+    pub bytes: u64,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// Where an upload is after a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// More is to come from this offset.
+    Offset(u64),
+    /// All is there.
+    Complete(Upload),
+}
+
+/// Why an upload is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// No such upload of this profile.
+    #[error("There is no such upload.")]
+    Unknown,
+    /// Larger than a limit; the words name it.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A piece for another offset than the next.
+    #[error("The next byte wanted is {0}.")]
+    WrongOffset(u64),
+    /// The bytes are not what was promised.
+    #[error("The bytes that came are not those that were promised.")]
+    WrongHash,
+    /// Not a picture that can be used; says why.
+    #[error("{0}")]
+    NotAPicture(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk refused.
+    #[error("the disk failed: {0}")]
+    Disk(#[from] io::Error),
+}
 
 /// The handle.
 #[derive(Clone, Debug)]
-pub struct Uploads {}
+pub struct Uploads {
+    store: Store,
+    clock: Clock,
+    spool: Beneath,
+}
 
 impl Uploads {
-    /// The handle of a new studio.
-    pub(crate) fn new() -> Uploads {
-        Uploads {}
+    /// The uploads below `spool`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or opened.
+    pub fn open(spool: &Path, store: Store, clock: Clock) -> io::Result<Uploads> {
+        Ok(Uploads { store, clock, spool: Beneath::open(spool)? })
     }
+
+    /// Takes a whole file.
+    ///
+    /// # Errors
+    /// When it is too large, not a picture, or the disk or the store refuses.
+    pub async fn whole(&self, profile: &ProfileId, file: Vec<u8>) -> Result<Upload, UploadError> {
+        self.check_room(profile, file.len() as u64).await?;
+        self.keep(profile, file, None).await
+    }
+
+    /// Begins one of `bytes` bytes, perhaps with its promised hash; its id.
+    ///
+    /// # Errors
+    /// When it is too large, or too many are unfinished.
+    pub async fn begin(&self, profile: &ProfileId, bytes: u64, sha256: Option<String>) -> Result<String, UploadError> {
+        self.check_room(profile, bytes).await?;
+        let (id, profile, now) = (ulid::Ulid::generate().to_string(), profile.clone(), self.clock.ms());
+        let row = (id.clone(), profile.clone());
+        let begun = self.store.run(move |c| {
+            let room = store::uploads::parts(c, &row.1)? < MAX_UNFINISHED;
+            if room {
+                store::uploads::begin(c, &row.1, &row.0, bytes, sha256.as_deref(), now)?;
+            }
+            Ok(room)
+        });
+        if begun.await? {
+            Ok(id)
+        } else {
+            Err(UploadError::TooLarge(format!("More than {MAX_UNFINISHED} uploads are unfinished. Finish one first.")))
+        }
+    }
+
+    /// The offset from which an unfinished upload goes on.
+    ///
+    /// # Errors
+    /// [`UploadError::Unknown`], or when the disk fails.
+    pub async fn offset(&self, profile: &ProfileId, id: &str) -> Result<u64, UploadError> {
+        self.part(profile, id).await?;
+        let (spool, path) = (self.spool.clone(), part_path(profile, id));
+        blocking(move || match spool.file(&path) {
+            Ok(file) => Ok(file.metadata()?.len()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(e) => Err(e),
+        })
+        .await
+    }
+
+    /// Takes the piece at `offset`. With the last one the file is checked and kept.
+    ///
+    /// # Errors
+    /// When the offset is not the next, or as [`Uploads::whole`].
+    pub async fn piece(&self, profile: &ProfileId, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, UploadError> {
+        let (bytes, promised) = self.part(profile, id).await?;
+        let have = self.offset(profile, id).await?;
+        if offset != have {
+            return Err(UploadError::WrongOffset(have));
+        }
+        let after = have + piece.len() as u64;
+        if after > bytes {
+            return Err(UploadError::TooLarge(format!("{bytes} bytes were announced, and {after} came.")));
+        }
+        let (spool, folder, path) = (self.spool.clone(), profile.to_string(), part_path(profile, id));
+        let write = move || {
+            spool.folder(&folder)?;
+            let file = spool.writable(&path)?;
+            let written = file.write_all_at(&piece, offset).and_then(|()| file.sync_data());
+            // A piece that only half fits on the disk is taken back, so that the offset stays true.
+            written.inspect_err(|_| drop(file.set_len(offset)))
+        };
+        blocking(write).await?;
+        if after < bytes {
+            return Ok(Stage::Offset(after));
+        }
+        let (spool, path) = (self.spool.clone(), part_path(profile, id));
+        let file = blocking(move || spool.read(&path, MAX_FILE)).await?;
+        let kept = self.keep(profile, file, promised).await;
+        if !matches!(kept, Err(UploadError::Store(_) | UploadError::Disk(_))) {
+            self.give_up(profile.as_str(), id).await?;
+        }
+        kept.map(Stage::Complete)
+    }
+
+    /// A finished upload of a profile.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn get(&self, profile: &ProfileId, sha256: &str) -> Result<Option<Upload>, StoreError> {
+        let (profile, sha256) = (profile.clone(), sha256.to_owned());
+        self.store.read(move |c| store::uploads::get(c, &profile, &sha256)).await
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// When it is gone or unreadable.
+    pub async fn bytes(&self, profile: &ProfileId, sha256: &str) -> Result<Vec<u8>, UploadError> {
+        let (spool, path) = (self.spool.clone(), format!("{profile}/{sha256}"));
+        blocking(move || spool.read(&path, MAX_FILE)).await
+    }
+
+    /// Gives up what nobody went on with for a day.
+    ///
+    /// # Errors
+    /// When the store or the disk refuses.
+    pub async fn sweep(&self) -> Result<(), UploadError> {
+        let before = self.clock.ms() - STALE.as_millis() as i64;
+        for (id, profile) in self.store.read(move |c| store::uploads::stale_parts(c, before)).await? {
+            self.give_up(&profile, &id).await?;
+        }
+        Ok(())
+    }
+
+    async fn part(&self, profile: &ProfileId, id: &str) -> Result<(u64, Option<String>), UploadError> {
+        let (profile, id) = (profile.clone(), id.to_owned());
+        self.store.read(move |c| store::uploads::part(c, &profile, &id)).await?.ok_or(UploadError::Unknown)
+    }
+
+    async fn check_room(&self, profile: &ProfileId, bytes: u64) -> Result<(), UploadError> {
+        if bytes == 0 {
+            return Err(UploadError::NotAPicture("The file is empty.".into()));
+        }
+        if bytes > MAX_FILE {
+            return Err(UploadError::TooLarge(format!("{bytes} bytes are over the limit of {MAX_FILE} for one file.")));
+        }
+        let profile = profile.clone();
+        let used = self.store.read(move |c| store::uploads::bytes(c, &profile)).await?;
+        if used + bytes > MAX_PROFILE {
+            return Err(UploadError::TooLarge(format!("Your uploads fill their {} GiB.", MAX_PROFILE >> 30)));
+        }
+        Ok(())
+    }
+
+    /// Checks a file and keeps it: file first, then row.
+    async fn keep(&self, profile: &ProfileId, file: Vec<u8>, promised: Option<String>) -> Result<Upload, UploadError> {
+        let (spool, folder, now) = (self.spool.clone(), profile.to_string(), self.clock.ms());
+        let check_and_write = move || -> Result<Upload, UploadError> {
+            let sha256 = hex(&Sha256::digest(&file));
+            if promised.is_some_and(|promised| promised != sha256) {
+                return Err(UploadError::WrongHash);
+            }
+            let picture = media::decode::probe(&file).map_err(|e| UploadError::NotAPicture(sentence(&e.to_string())))?;
+            let upload = Upload { bytes: file.len() as u64, width: picture.width, height: picture.height, sha256 };
+            spool.write(&folder, &upload.sha256, &file)?;
+            Ok(upload)
+        };
+        let upload = tokio::task::spawn_blocking(check_and_write).await.map_err(io::Error::other)??;
+        let (row, profile) = (upload.clone(), profile.clone());
+        self.store.run(move |c| store::uploads::insert(c, &profile, &row, now)).await?;
+        Ok(upload)
+    }
+
+    async fn give_up(&self, profile: &str, id: &str) -> Result<(), UploadError> {
+        let (spool, path) = (self.spool.clone(), format!("{profile}/{id}.part"));
+        blocking(move || spool.remove(&path)).await?;
+        let id = id.to_owned();
+        Ok(self.store.run(move |c| store::uploads::end_part(c, &id)).await?)
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, UploadError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??)
+}
+
+fn part_path(profile: &ProfileId, id: &str) -> String {
+    format!("{profile}/{id}.part")
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// An error's words as a sentence.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }

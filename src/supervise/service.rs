@@ -38,6 +38,13 @@ pub enum Happened {
         exit: Exit,
         /// The last lines of its output.
         log: Vec<String>,
+        /// Whether it is not started again by itself: a configuration error.
+        for_good: bool,
+    },
+    /// No process could be made; it is tried again.
+    NotStarted {
+        /// The system's words.
+        why: String,
     },
 }
 
@@ -180,8 +187,12 @@ impl Task {
     }
 
     async fn spawn(&mut self) -> Result<(), Event> {
-        let Spawned { pid, stream, output, signals, exit } =
-            self.spawner.spawn(&self.launch).await.map_err(|e| Event::NoSpawn(e.to_string()))?;
+        let made = self.spawner.spawn(&self.launch).await;
+        let Spawned { pid, stream, output, signals, exit } = made.map_err(|e| {
+            tracing::error!(service = self.name, "{e}");
+            let _ = self.tells.send(Happened::NotStarted { why: e.to_string() });
+            Event::NoSpawn(e.to_string())
+        })?;
         let log = Arc::default();
         let readers = output.into_iter().map(|o| tokio::spawn(read_lines(self.name.clone(), o, Arc::clone(&log)))).collect();
         tracing::info!(service = self.name, pid, "started");
@@ -209,7 +220,8 @@ impl Task {
             } else {
                 tracing::warn!(service = self.name, last = log.last().map(String::as_str), "{exit}");
             }
-            let _ = self.tells.send(Happened::Ended { exit, log });
+            let for_good = exit == Exit::Code(self.policy.config_error);
+            let _ = self.tells.send(Happened::Ended { exit, log, for_good });
         }
         Event::Exited(exit)
     }

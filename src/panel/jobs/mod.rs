@@ -1,12 +1,357 @@
-//! The queue and its jobs. Knows no HTTP.
+//! The queue: jobs that are submitted, wait, run, end. Everything acknowledged is in the store before it is
+//! told. Knows no HTTP.
+
+mod board;
+mod estimate;
+mod generate;
+mod job;
+mod queue;
+mod view;
+mod worker;
+
+pub use job::{ENGINE_TRIES, Job, JobState, Outcome, PANEL_TRIES};
+pub use view::{JobView, Loading, Progress};
+
+use crate::{
+    artifacts::{ArtifactView, Artifacts},
+    clock::Clock,
+    engine_client::EngineClient,
+    events::{Events, Kind, Passing},
+    store::{self, Connection, Store, StoreError},
+    uploads::Uploads,
+    users::ProfileId,
+};
+use board::Board;
+use protocol::{JobId, Recipe};
+use serde::Serialize;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// Jobs of one profile that may wait at a time.
+pub const MAX_WAITING: usize = 1000;
+/// How long an idempotency key is remembered.
+const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long numbered events are kept.
+const EVENTS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The handles that jobs work with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// Where changes are told.
+    pub events: Events,
+    /// Where pictures go.
+    pub artifacts: Artifacts,
+    /// Where reference pictures come from.
+    pub uploads: Uploads,
+    /// Who makes them.
+    pub engine: EngineClient,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a job is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The profile's queue is full.
+    #[error("{MAX_WAITING} of your pictures wait already. Cancel some, or come back later.")]
+    QueueFull,
+    /// The key was used for something else.
+    #[error("This Idempotency-Key was used for another request.")]
+    KeyReused,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A key that makes a repeated request harmless, and the hash of that request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key, as sent.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub request: String,
+}
+
+/// Seconds that a recipe would take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// From its start.
+    pub eta_s: f32,
+    /// Until its start.
+    pub starts_in_s: f32,
+}
 
 /// The handle.
 #[derive(Clone, Debug)]
-pub struct Jobs {}
+pub struct Jobs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    board: Mutex<Board>,
+    ids: Mutex<ulid::Generator>,
+    /// Rings when there may be something to start.
+    bell: Notify,
+    stopping: tokio::sync::watch::Sender<bool>,
+    idle: tokio::sync::watch::Sender<bool>,
+}
 
 impl Jobs {
-    /// The jobs of a new studio.
-    pub(crate) fn new() -> Jobs {
-        Jobs {}
+    /// Takes up what the store has unfinished, and starts the worker. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be read or refuses the interrupted jobs' new state.
+    pub async fn open(parts: Parts) -> Result<Jobs, StoreError> {
+        let now = parts.clock.ms();
+        let board = parts.store.run(move |c| take_up(c, now)).await?;
+        let inner = Inner {
+            parts,
+            board: Mutex::new(board),
+            ids: Mutex::new(ulid::Generator::new()),
+            bell: Notify::new(),
+            stopping: tokio::sync::watch::Sender::new(false),
+            idle: tokio::sync::watch::Sender::new(false),
+        };
+        let jobs = Jobs(Arc::new(inner));
+        tokio::spawn(worker::run(jobs.clone()));
+        Ok(jobs)
     }
+
+    /// Stops in order: the running job goes back to the queue, at no cost. Returns when that is stored.
+    pub async fn stop(&self) {
+        self.0.stopping.send_replace(true);
+        let _ = self.0.idle.subscribe().wait_for(|idle| *idle).await;
+    }
+
+    /// Takes a job. With a key that was used before for the same request, the job of then.
+    ///
+    /// # Errors
+    /// When the queue is full, the key was used for something else, or the store refuses.
+    pub async fn submit(&self, profile: &ProfileId, recipe: Recipe, key: Option<Key>) -> Result<Job, SubmitError> {
+        let job = Job {
+            id: self.new_id(),
+            profile: profile.clone(),
+            state: JobState::Queued,
+            created: self.0.parts.clock.ms(),
+            started: None,
+            finished: None,
+            starts: 0,
+            engine_deaths: 0,
+            cancel: false,
+            recipe,
+        };
+        let this = self.clone();
+        let taken = self.0.parts.store.run(move |c| this.insert(c, job, key)).await??;
+        self.0.bell.notify_one();
+        self.tell_places();
+        Ok(taken)
+    }
+
+    /// On the store's thread: what follows the commit cannot be lost with a dropped request.
+    fn insert(&self, c: &mut Connection, job: Job, key: Option<Key>) -> Result<Result<Job, SubmitError>, StoreError> {
+        let change = c.transaction()?;
+        if let Some(key) = &key {
+            if let Some((request, id)) = store::jobs::by_key(&change, &job.profile, &key.key)? {
+                let before = store::jobs::get(&change, &id)?.filter(|_| request == key.request);
+                return Ok(before.ok_or(SubmitError::KeyReused));
+            }
+            store::jobs::keep_key(&change, &job, &key.key, &key.request)?;
+        }
+        if store::jobs::waiting(&change, &job.profile)? >= MAX_WAITING {
+            return Ok(Err(SubmitError::QueueFull));
+        }
+        store::jobs::insert(&change, &job)?;
+        let view = JobView::new(&job, &Progress::default(), Vec::new());
+        let event = store::events::insert(&change, &job.profile, &job.id, Kind::State, json(&view), job.created)?;
+        change.commit()?;
+        self.board().apply(&job);
+        self.0.parts.events.announce(&job.profile, &event);
+        Ok(Ok(job))
+    }
+
+    /// Stops a job. None where the profile has no such job; otherwise the job as it is then.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn cancel(&self, profile: &ProfileId, id: &JobId) -> Result<Option<Job>, StoreError> {
+        let (this, profile, id, now) = (self.clone(), profile.clone(), id.clone(), self.0.parts.clock.ms());
+        let change = move |c: &mut Connection| {
+            let Some(mut job) = store::jobs::get(c, &id)?.filter(|j| j.profile == profile) else { return Ok(None) };
+            match job.state {
+                JobState::Queued | JobState::Parked(_) => job = job.end(Outcome::Cancelled, now),
+                JobState::Running => job.cancel = true,
+                _ => return Ok(Some(job)),
+            }
+            this.write(c, &job, now)?;
+            Ok(Some(job))
+        };
+        let job = self.0.parts.store.run(change).await?;
+        if let Some(job) = &job
+            && job.state == JobState::Running
+        {
+            self.0.parts.engine.cancel(&job.id);
+        }
+        self.tell_places();
+        Ok(job)
+    }
+
+    /// A job of a profile, with its pictures.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn get(&self, profile: &ProfileId, id: &JobId) -> Result<Option<JobView>, StoreError> {
+        let (this, profile, id) = (self.clone(), profile.clone(), id.clone());
+        let read = move |c: &mut Connection| match store::jobs::get(c, &id)?.filter(|j| j.profile == profile) {
+            Some(job) => Ok(Some(this.view(c, &job, true)?)),
+            None => Ok(None),
+        };
+        self.0.parts.store.read(read).await
+    }
+
+    /// Jobs of a profile, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(
+        &self,
+        profile: &ProfileId,
+        state: Option<&'static str>,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        let (this, profile) = (self.clone(), profile.clone());
+        let read = move |c: &mut Connection| {
+            let page = store::jobs::page(c, &profile, state, before.as_deref(), limit)?;
+            page.iter().map(|job| this.view(c, job, true)).collect()
+        };
+        self.0.parts.store.read(read).await
+    }
+
+    /// The unfinished jobs of a profile as they are now, oldest first: what a new listener is told first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn snapshot(&self, profile: &ProfileId) -> Result<Vec<JobView>, StoreError> {
+        let (this, entries) = (self.clone(), self.board().of(profile));
+        let read = move |c: &mut Connection| entries.iter().map(|e| this.view(c, &e.job, false)).collect();
+        self.0.parts.store.read(read).await
+    }
+
+    /// How long a recipe would take, and when it would start.
+    pub fn estimate(&self, profile: &ProfileId, recipe: &Recipe) -> Estimate {
+        let models = self.0.parts.engine.models();
+        let board = self.board();
+        let eta_s = board.rates.seconds(recipe, models.iter().find(|m| m.id == recipe.model)) as f32;
+        Estimate { eta_s, starts_in_s: board.starts_in(profile, &models) }
+    }
+
+    /// Forgets old keys and old events.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.0.parts.clock.ms();
+        let before = move |kept: Duration| now - kept.as_millis() as i64;
+        let change = move |c: &mut Connection| {
+            store::jobs::prune_keys(c, before(KEYS_KEPT))?;
+            store::events::prune(c, before(EVENTS_KEPT))?;
+            Ok(())
+        };
+        self.0.parts.store.run(change).await
+    }
+
+    /// Writes a job's new state and tells it. On the store's thread.
+    fn write(&self, c: &mut Connection, job: &Job, now: i64) -> Result<(), StoreError> {
+        let change = c.transaction()?;
+        store::jobs::update(&change, job)?;
+        let progress = self.board().get(&job.id).filter(|e| e.job.state == job.state).map(|e| e.progress.clone());
+        let view = JobView::new(job, &progress.unwrap_or_default(), pictures(&change, job, false)?);
+        let event = store::events::insert(&change, &job.profile, &job.id, Kind::State, json(&view), now)?;
+        change.commit()?;
+        self.board().apply(job);
+        if job.state != JobState::Running {
+            self.0.parts.events.forget(&job.profile, &job.id);
+        }
+        self.0.parts.events.announce(&job.profile, &event);
+        Ok(())
+    }
+
+    fn view(&self, c: &Connection, job: &Job, recipes: bool) -> Result<JobView, StoreError> {
+        let progress = self.board().get(&job.id).map(|e| e.progress.clone()).unwrap_or_default();
+        Ok(JobView::new(job, &progress, pictures(c, job, recipes)?))
+    }
+
+    /// Tells waiting jobs' owners their new places.
+    fn tell_places(&self) {
+        let models = self.0.parts.engine.models();
+        let changed = {
+            let mut board = self.board();
+            let places = board.places(&models);
+            board.keep_places(places)
+        };
+        for p in changed {
+            let body = PlaceBody { job: &p.job.0, place: p.place, eta_s: p.eta_s };
+            self.0.parts.events.pass(&p.profile, &p.job, Passing::Place, &body);
+        }
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        // No change of the board can stop half-way, so what a panicking thread left is whole.
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An id that sorts after every id before, also within one millisecond.
+    fn new_id(&self) -> JobId {
+        let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = ids.generate().unwrap_or_else(|_| ulid::Ulid::generate());
+        JobId(id.to_string())
+    }
+}
+
+#[derive(Serialize)]
+struct PlaceBody<'a> {
+    job: &'a str,
+    place: usize,
+    eta_s: f32,
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("numbers and strings are JSON")
+}
+
+fn pictures(c: &Connection, job: &Job, recipes: bool) -> Result<Vec<ArtifactView>, StoreError> {
+    let strip = |a: ArtifactView| if recipes { a } else { ArtifactView { recipe: None, ..a } };
+    Ok(store::artifacts::of_job(c, &job.id)?.into_iter().map(|a| strip(a.into())).collect())
+}
+
+/// What a new panel finds: running jobs were interrupted.
+fn take_up(c: &mut Connection, now: i64) -> Result<Board, StoreError> {
+    let change = c.transaction()?;
+    let mut unfinished = Vec::new();
+    for job in store::jobs::unfinished(&change)? {
+        let interrupted = job.state == JobState::Running;
+        let job = job.after_restart(now);
+        if interrupted {
+            store::jobs::update(&change, &job)?;
+            let view = JobView::new(&job, &Progress::default(), pictures(&change, &job, false)?);
+            store::events::insert(&change, &job.profile, &job.id, Kind::State, json(&view), now)?;
+        }
+        if !job.state.is_over() {
+            unfinished.push(job);
+        }
+    }
+    let mut rates = estimate::Rates::default();
+    for job in store::jobs::last_done(&change)?.iter().rev() {
+        if let (Some(started), Some(finished)) = (job.started, job.finished) {
+            rates.learn(&job.recipe, (finished - started) as f64 / 1000.0);
+        }
+    }
+    let starts = store::jobs::last_starts(&change)?;
+    change.commit()?;
+    Ok(Board::new(unfinished, starts, rates))
 }

@@ -14,3 +14,89 @@ pub(super) const NETWORK: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchrono
 pub(super) const CHECK: &str = "PRAGMA quick_check(5)";
 /// A consistent copy into a file that does not exist yet.
 pub(super) const COPY: &str = "VACUUM INTO ?1";
+
+/// The last event's number.
+pub(super) const EVENT_LAST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'";
+/// A new event.
+pub(super) const EVENT_INSERT: &str = "INSERT INTO events (profile, job, kind, body, created) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Events of a profile after one number up to another.
+pub(super) const EVENTS_AFTER: &str =
+    "SELECT seq, job, kind, body FROM events WHERE profile = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+/// Old events.
+pub(super) const EVENTS_PRUNE: &str = "DELETE FROM events WHERE created < ?1";
+
+/// A new job.
+pub(super) const JOB_INSERT: &str = "INSERT INTO jobs (id, profile, state, created, recipe) VALUES (?1, ?2, 'queued', ?3, ?4)";
+/// One job.
+pub(super) const JOB: &str = "SELECT * FROM jobs WHERE id = ?1";
+/// A job's transition.
+pub(super) const JOB_UPDATE: &str = "UPDATE jobs SET state = ?2, started = ?3, finished = ?4, starts = ?5, \
+     engine_deaths = ?6, cancel = ?7, problem = ?8 WHERE id = ?1";
+/// Jobs of a profile, newest first.
+pub(super) const JOBS_PAGE: &str = "SELECT * FROM jobs WHERE profile = ?1 AND (?2 IS NULL OR state = ?2) \
+     AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4";
+/// Jobs that wait or run, oldest first.
+pub(super) const JOBS_UNFINISHED: &str = "SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY id";
+/// How many jobs of a profile wait or run.
+pub(super) const JOBS_WAITING: &str = "SELECT count(*) FROM jobs WHERE profile = ?1 AND state IN ('queued', 'running')";
+/// When each profile last started a job.
+pub(super) const JOBS_LAST_STARTS: &str =
+    "SELECT profile, max(started) AS started FROM jobs WHERE started IS NOT NULL GROUP BY profile";
+/// The last finished jobs, for estimates.
+pub(super) const JOBS_LAST_DONE: &str = "SELECT * FROM jobs WHERE state = 'done' ORDER BY id DESC LIMIT 50";
+/// What a key made.
+pub(super) const KEY: &str = "SELECT request, job FROM idempotency WHERE profile = ?1 AND key = ?2";
+/// Remembers what a key made.
+pub(super) const KEY_INSERT: &str = "INSERT INTO idempotency (profile, key, request, job, created) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Forgets old keys.
+pub(super) const KEYS_PRUNE: &str = "DELETE FROM idempotency WHERE created < ?1";
+
+/// A new artifact; nothing where that picture of the job exists.
+pub(super) const ARTIFACT_INSERT: &str = "INSERT INTO artifacts (id, profile, job, idx, path, width, height, mime, bytes, \
+     created, model, search, recipe) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (job, idx) DO NOTHING";
+/// One artifact of a profile, deleted or not.
+pub(super) const ARTIFACT: &str = "SELECT * FROM artifacts WHERE profile = ?1 AND id = ?2";
+/// Which pictures a job has already, deleted or not.
+pub(super) const ARTIFACT_INDEXES: &str = "SELECT idx FROM artifacts WHERE job = ?1";
+/// A job's pictures.
+pub(super) const ARTIFACTS_OF_JOB: &str = "SELECT * FROM artifacts WHERE job = ?1 AND deleted IS NULL ORDER BY idx";
+/// A page of a gallery, newest first.
+pub(super) const ARTIFACTS_PAGE: &str = "SELECT * FROM artifacts WHERE profile = ?1 AND deleted IS NULL \
+     AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR instr(search, ?3) > 0) AND (?4 IS NULL OR model = ?4) \
+     AND (?5 IS NULL OR created >= ?5) AND (?6 IS NULL OR created < ?6) ORDER BY id DESC LIMIT ?7";
+/// How many pictures such a gallery has.
+pub(super) const ARTIFACTS_COUNT: &str = "SELECT count(*) FROM artifacts WHERE profile = ?1 AND deleted IS NULL \
+     AND (?2 IS NULL OR instr(search, ?2) > 0) AND (?3 IS NULL OR model = ?3) \
+     AND (?4 IS NULL OR created >= ?4) AND (?5 IS NULL OR created < ?5)";
+/// A whole gallery in four numbers a picture, newest first.
+pub(super) const ARTIFACTS_LAYOUT: &str = "SELECT id, width, height, created FROM artifacts WHERE profile = ?1 \
+     AND deleted IS NULL AND (?2 IS NULL OR instr(search, ?2) > 0) AND (?3 IS NULL OR model = ?3) \
+     AND (?4 IS NULL OR created >= ?4) AND (?5 IS NULL OR created < ?5) ORDER BY id DESC";
+/// Marks one as deleted.
+pub(super) const ARTIFACT_DELETE: &str = "UPDATE artifacts SET deleted = ?3 WHERE profile = ?1 AND id = ?2 AND deleted IS NULL";
+/// Takes the mark away.
+pub(super) const ARTIFACT_RESTORE: &str = "UPDATE artifacts SET deleted = NULL WHERE profile = ?1 AND id = ?2 AND deleted > ?3";
+/// Marked long enough ago.
+pub(super) const ARTIFACTS_EXPIRED: &str = "SELECT * FROM artifacts WHERE deleted <= ?1 LIMIT 500";
+/// Its files are gone.
+pub(super) const ARTIFACT_FORGET: &str = "DELETE FROM artifacts WHERE id = ?1";
+
+/// A finished upload; the same file twice is one.
+pub(super) const UPLOAD_INSERT: &str = "INSERT INTO uploads (profile, sha256, bytes, width, height, created) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET created = excluded.created";
+/// One upload.
+pub(super) const UPLOAD: &str = "SELECT * FROM uploads WHERE profile = ?1 AND sha256 = ?2";
+/// Bytes of a profile's uploads, finished and promised.
+pub(super) const UPLOAD_BYTES: &str = "SELECT (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE profile = ?1) \
+     + (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE profile = ?1)";
+/// A new unfinished upload.
+pub(super) const PART_INSERT: &str = "INSERT INTO upload_parts (id, profile, bytes, sha256, created) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// One unfinished upload.
+pub(super) const PART: &str = "SELECT bytes, sha256 FROM upload_parts WHERE profile = ?1 AND id = ?2";
+/// How many unfinished uploads a profile has.
+pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE profile = ?1";
+/// It is finished or given up.
+pub(super) const PART_DELETE: &str = "DELETE FROM upload_parts WHERE id = ?1";
+/// Unfinished uploads that nobody went on with.
+pub(super) const PARTS_STALE: &str = "SELECT id, profile FROM upload_parts WHERE created < ?1";

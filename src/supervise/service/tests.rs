@@ -19,7 +19,7 @@ async fn a_dead_service_comes_back_and_tells_its_last_words() {
     first.stderr.write_all(b"one\nout of memory\n").await.unwrap();
     drop(first.stderr);
     first.exit.send(Exit::Signal(6)).unwrap();
-    let Some(Happened::Ended { exit, log }) = happened.recv().await else { panic!("no end") };
+    let Some(Happened::Ended { exit, log, .. }) = happened.recv().await else { panic!("no end") };
     assert_eq!((exit, log), (Exit::Signal(6), vec!["one".to_owned(), "out of memory".to_owned()]));
     launches.recv().await.expect("started again");
 }

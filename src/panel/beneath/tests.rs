@@ -1,0 +1,67 @@
+//! Names that try to get out.
+
+use super::*;
+use std::os::unix::fs::symlink;
+
+fn scene() -> (tempfile::TempDir, Beneath) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    let root = Beneath::open(&folder.path().join("root")).unwrap();
+    root.write("ada/2026-01", "a.png", b"ada's").unwrap();
+    root.write("bob/2026-01", "b.png", b"bob's").unwrap();
+    (folder, root)
+}
+
+#[test]
+fn what_was_written_is_read_and_removed() {
+    let (_folder, root) = scene();
+    assert_eq!(root.read("ada/2026-01/a.png", 100).unwrap(), b"ada's");
+    assert!(root.read("ada/2026-01/a.png", 4).is_err());
+    root.remove("ada/2026-01/a.png").unwrap();
+    root.remove("ada/2026-01/a.png").unwrap();
+    assert_eq!(root.read("ada/2026-01/a.png", 100).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn no_name_leads_out() {
+    let (folder, root) = scene();
+    let ada = root.folder("ada").unwrap();
+    let outside = folder.path().join("secret");
+    symlink(&outside, folder.path().join("root/ada/link")).unwrap();
+    symlink(folder.path(), folder.path().join("root/ada/up")).unwrap();
+    symlink("../bob", folder.path().join("root/ada/bob")).unwrap();
+    let outside = outside.to_str().unwrap();
+    for name in [
+        "../bob/2026-01/b.png",
+        "2026-01/../../bob/2026-01/b.png",
+        "link",
+        "up/secret",
+        "bob/2026-01/b.png",
+        outside,
+        "/etc/passwd",
+        "..",
+        "",
+        ".",
+        "2026-01",
+        "a\0b",
+    ] {
+        assert!(ada.read(name, 1000).is_err(), "{name:?} was read");
+        assert!(
+            walk(&ada.0, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())
+                .map_or(true, |f| File::from(f).metadata().unwrap().is_dir()),
+            "{name:?} was walked to"
+        );
+        assert!(ada.write(name, "x", b"x").is_err() || name == "." || name == "2026-01", "{name:?} was written into");
+    }
+    assert_eq!(std::fs::read_to_string(folder.path().join("secret")).unwrap(), "secret");
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing() {
+    let (folder, root) = scene();
+    std::fs::create_dir(folder.path().join("root/ada/2026-01/taken")).unwrap();
+    assert!(root.write("ada/2026-01", "taken", b"bytes").is_err());
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path().join("root/ada/2026-01")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().all(|n| !n.to_string_lossy().ends_with(".tmp")), "{names:?}");
+}

@@ -1,0 +1,218 @@
+//! The one task that owns the conversation with the engine. Knows who waits for which answer.
+
+use super::{Ask, EngineEvent, EngineStatus, EngineView, Order, Tokens, wire::Wire};
+use protocol::{BUILD_ID, FromEngine, JobId, ToEngine};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use supervise::{Happened, Service};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+/// Time that a new engine has to say hello.
+const HELLO_WAIT: Duration = Duration::from_secs(20);
+
+pub(super) struct Task {
+    service: Service,
+    happened: mpsc::UnboundedReceiver<Happened>,
+    publish: watch::Sender<EngineView>,
+    wire: Option<Wire>,
+    /// Until when the engine has to say hello; none once it did.
+    hello_by: Option<Instant>,
+    job: Option<(JobId, mpsc::UnboundedSender<EngineEvent>)>,
+    counts: HashMap<u64, oneshot::Sender<Tokens>>,
+    asked: u64,
+}
+
+enum Input {
+    Ask(Option<Ask>),
+    Happened(Option<Happened>),
+    Heard(Option<FromEngine>),
+    Silent,
+}
+
+impl Task {
+    pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, publish: watch::Sender<EngineView>) -> Task {
+        Task { service, happened, publish, wire: None, hello_by: None, job: None, counts: HashMap::new(), asked: 0 }
+    }
+
+    pub(super) async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) {
+        loop {
+            let input = tokio::select! {
+                ask = asks.recv() => Input::Ask(ask),
+                happened = self.happened.recv() => Input::Happened(happened),
+                heard = hear(&mut self.wire) => Input::Heard(heard),
+                () = silence(self.hello_by) => Input::Silent,
+            };
+            match input {
+                Input::Ask(None) | Input::Happened(None) => return,
+                Input::Ask(Some(Ask::Stop(done))) => {
+                    self.stop().await;
+                    let _ = done.send(());
+                    return;
+                }
+                Input::Ask(Some(ask)) => self.ask(ask),
+                Input::Happened(Some(Happened::Started { pid, stream })) => self.greet(pid, stream),
+                Input::Happened(Some(Happened::NotStarted { why })) => self.lost(EngineStatus::Restarting { why }),
+                Input::Happened(Some(Happened::Ended { exit, log, for_good })) => {
+                    self.bury(log).await;
+                    let why = exit.to_string();
+                    self.lost(if for_good { EngineStatus::Failed { why } } else { EngineStatus::Restarting { why } });
+                }
+                Input::Heard(Some(message)) => self.hear(message),
+                // The end of the stream or a long silence: the process goes too, and its end tells the rest.
+                Input::Heard(None) | Input::Silent => self.hang_up(),
+            }
+        }
+    }
+
+    /// Closes the stream, which asks the engine to end, and waits for it.
+    async fn stop(&mut self) {
+        self.wire = None;
+        self.service.stop().await;
+        if let Some((_, tells)) = self.job.take() {
+            let _ = tells.send(EngineEvent::NotSent);
+        }
+        self.lost(EngineStatus::Stopped);
+    }
+
+    fn hang_up(&mut self) {
+        self.wire = None;
+        self.hello_by = None;
+        self.service.kill();
+    }
+
+    fn greet(&mut self, pid: u32, stream: Option<tokio::net::UnixStream>) {
+        let wire = stream.map(Wire::new);
+        if let Some(wire) = &wire {
+            let _ = wire.send(&ToEngine::Hello { build: BUILD_ID.into() });
+        }
+        self.wire = wire;
+        self.hello_by = Some(Instant::now() + HELLO_WAIT);
+        self.publish.send_modify(|view| view.pid = Some(pid));
+    }
+
+    /// The process is gone: whoever waits for it is told.
+    async fn bury(&mut self, log: Vec<String>) {
+        // What it said before it died is still in the pipe, and may be the end of a job.
+        if let Some(mut wire) = self.wire.take() {
+            while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(200), wire.next()).await {
+                self.hear(message);
+            }
+        }
+        self.hello_by = None;
+        self.counts.clear();
+        if let Some((_, tells)) = self.job.take() {
+            let _ = tells.send(EngineEvent::Died(log));
+        }
+    }
+
+    fn lost(&self, status: EngineStatus) {
+        self.publish.send_modify(|view| {
+            view.status = status;
+            view.pid = None;
+        });
+    }
+
+    fn is_ready(&self) -> bool {
+        self.wire.is_some() && self.publish.borrow().status == EngineStatus::Ready
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Generate(order, tells) => self.generate(*order, tells),
+            Ask::Tokens { model, prompt, answer } => {
+                self.asked += 1;
+                if self.is_ready() && self.send(&ToEngine::CountTokens { ask: self.asked, model, prompt }) {
+                    self.counts.retain(|_, waiting| !waiting.is_closed());
+                    self.counts.insert(self.asked, answer);
+                }
+            }
+            Ask::Plain(message) => {
+                if self.is_ready() {
+                    self.send(&message);
+                }
+            }
+            // The loop ends with it.
+            Ask::Stop(_) => {}
+        }
+    }
+
+    fn generate(&mut self, order: Order, tells: mpsc::UnboundedSender<EngineEvent>) {
+        let Order { job, recipe, image, mask } = order;
+        let message = ToEngine::Generate { job: job.clone(), recipe: Box::new(recipe), image, mask };
+        if self.job.is_none() && self.is_ready() && self.send(&message) {
+            self.job = Some((job, tells));
+        } else {
+            let _ = tells.send(EngineEvent::NotSent);
+        }
+    }
+
+    fn send(&self, message: &ToEngine) -> bool {
+        let Some(wire) = &self.wire else { return false };
+        wire.send(message).inspect_err(|e| tracing::error!("{e}")).is_ok()
+    }
+
+    fn hear(&mut self, message: FromEngine) {
+        match message {
+            FromEngine::Hello { build, device } => self.welcome(&build, device),
+            FromEngine::Models { models, refused } => self.publish.send_modify(|view| {
+                view.models = Arc::new(models);
+                view.refused = Arc::new(refused);
+                if self.hello_by.is_none() {
+                    view.status = EngineStatus::Ready;
+                }
+            }),
+            FromEngine::Tokens { ask, tokens, chunks } => {
+                if let Some(answer) = self.counts.remove(&ask) {
+                    let _ = answer.send(Tokens { tokens, chunks });
+                }
+            }
+            FromEngine::Unloaded => tracing::debug!("the engine gave its models' memory back"),
+            message => self.pass_on(message),
+        }
+    }
+
+    fn welcome(&mut self, build: &str, device: String) {
+        if build != BUILD_ID {
+            tracing::error!(engine = build, panel = BUILD_ID, "the engine is of another build: restart Easel");
+            return self.hang_up();
+        }
+        tracing::info!(device, "the engine is there");
+        self.hello_by = None;
+        self.service.ready();
+        self.publish.send_modify(|view| view.device = device);
+        // It is ready once its models are known.
+        self.send(&ToEngine::Scan);
+    }
+
+    /// Words about a job, to whoever waits for it.
+    fn pass_on(&mut self, message: FromEngine) {
+        let (job, last) = match &message {
+            FromEngine::Loading { job, .. } | FromEngine::Step { job, .. } | FromEngine::Picture { job, .. } => (job, false),
+            FromEngine::Done { job, .. } | FromEngine::Cancelled { job } | FromEngine::Failed { job, .. } => (job, true),
+            _ => return,
+        };
+        if self.job.as_ref().is_none_or(|(current, _)| current != job) {
+            return;
+        }
+        let told = EngineEvent::Told(message);
+        let tells =
+            if last { self.job.take().map(|(_, tells)| tells) } else { self.job.as_ref().map(|(_, tells)| tells.clone()) };
+        let _ = tells.map(|tells| tells.send(told));
+    }
+}
+
+async fn hear(wire: &mut Option<Wire>) -> Option<FromEngine> {
+    match wire {
+        Some(wire) => wire.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn silence(until: Option<Instant>) {
+    match until {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

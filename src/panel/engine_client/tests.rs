@@ -1,0 +1,120 @@
+//! An engine whose part is played by the test, over a real socket.
+
+use super::*;
+use protocol::{BUILD_ID, Format, Problem, Sampler, Schedule, frame};
+use supervise::{Exit, Scripted, ScriptedSpawner};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+fn quick() -> Policy {
+    Policy { first_wait: Duration::from_millis(5), ..Policy::default() }
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        model: "tiny".into(),
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        width: 64,
+        height: 64,
+        steps: 1,
+        guidance: 1.0,
+        sampler: Sampler::Euler,
+        schedule: Schedule::Plain,
+        eta: 0.0,
+        guidance_rescale: 0.0,
+        clip_skip: 1,
+        seed: 0,
+        batch: 1,
+        strength: None,
+        image: None,
+        mask: None,
+        format: Format::Png,
+    }
+}
+
+async fn hear(stream: &mut UnixStream) -> ToEngine {
+    let mut prefix = [0; 4];
+    stream.read_exact(&mut prefix).await.unwrap();
+    let mut body = vec![0; frame::body_length(prefix).unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    frame::decode(&body).unwrap()
+}
+
+async fn say(stream: &mut UnixStream, message: &FromEngine) {
+    stream.write_all(&frame::encode(message).unwrap()).await.unwrap();
+}
+
+/// Plays the beginning of every engine's life.
+async fn greet(part: &mut Scripted) -> UnixStream {
+    let mut stream = part.stream.take().unwrap();
+    assert!(matches!(hear(&mut stream).await, ToEngine::Hello { .. }));
+    say(&mut stream, &FromEngine::Hello { build: BUILD_ID.into(), device: "a test".into() }).await;
+    assert_eq!(hear(&mut stream).await, ToEngine::Scan);
+    say(&mut stream, &FromEngine::Models { models: vec![], refused: vec![] }).await;
+    stream
+}
+
+async fn ready(client: &EngineClient) {
+    client.watch().wait_for(|v| v.status == EngineStatus::Ready).await.unwrap();
+}
+
+fn order(job: &str) -> Order {
+    Order { job: JobId(job.into()), recipe: recipe(), image: None, mask: None }
+}
+
+#[tokio::test]
+async fn a_death_is_told_to_whoever_waits_and_the_next_engine_works() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    assert_eq!(client.generate(order("early")).recv().await, Some(EngineEvent::NotSent));
+
+    let mut part = parts.recv().await.unwrap();
+    let mut stream = greet(&mut part).await;
+    ready(&client).await;
+    let mut events = client.generate(order("one"));
+    assert!(matches!(hear(&mut stream).await, ToEngine::Generate { .. }));
+    part.stderr.write_all(b"out of memory\n").await.unwrap();
+    drop((stream, part.stderr));
+    part.exit.send(Exit::Signal(9)).unwrap();
+    assert_eq!(events.recv().await, Some(EngineEvent::Died(vec!["out of memory".into()])));
+
+    let mut part = parts.recv().await.unwrap();
+    let mut stream = greet(&mut part).await;
+    ready(&client).await;
+    let mut events = client.generate(order("two"));
+    assert!(matches!(hear(&mut stream).await, ToEngine::Generate { .. }));
+    let failed = FromEngine::Failed { job: JobId("two".into()), problem: Problem::new("no") };
+    say(&mut stream, &failed).await;
+    assert_eq!(events.recv().await, Some(EngineEvent::Told(failed)));
+    assert_eq!(events.recv().await, None);
+}
+
+#[tokio::test]
+async fn an_engine_of_another_build_is_not_spoken_to() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let mut part = parts.recv().await.unwrap();
+    let mut stream = part.stream.take().unwrap();
+    hear(&mut stream).await;
+    say(&mut stream, &FromEngine::Hello { build: "another".into(), device: String::new() }).await;
+    assert_eq!(part.signals.recv().await, Some(supervise::Signal::Kill));
+    assert_ne!(client.view().status, EngineStatus::Ready);
+}
+
+#[tokio::test]
+async fn tokens_are_counted_while_a_job_runs() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let mut part = parts.recv().await.unwrap();
+    let mut stream = greet(&mut part).await;
+    ready(&client).await;
+    let _events = client.generate(order("one"));
+    assert!(matches!(hear(&mut stream).await, ToEngine::Generate { .. }));
+    let count = tokio::spawn(async move { client.count_tokens("tiny", "a lake").await });
+    let ToEngine::CountTokens { ask, .. } = hear(&mut stream).await else { panic!("not asked") };
+    say(&mut stream, &FromEngine::Tokens { ask, tokens: Some(2), chunks: 1 }).await;
+    assert_eq!(count.await.unwrap(), Some(Tokens { tokens: Some(2), chunks: 1 }));
+}

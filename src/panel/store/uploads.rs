@@ -1,0 +1,67 @@
+//! Rows of uploads, finished and not. Knows no files.
+
+use super::{StoreError, sql};
+use crate::{uploads::Upload, users::ProfileId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A finished upload.
+pub fn insert(c: &Connection, profile: &ProfileId, upload: &Upload, now: i64) -> Result<(), StoreError> {
+    let row = params![profile.as_str(), upload.sha256, upload.bytes.cast_signed(), upload.width, upload.height, now];
+    c.execute(sql::UPLOAD_INSERT, row)?;
+    Ok(())
+}
+
+/// One upload of a profile.
+pub fn get(c: &Connection, profile: &ProfileId, sha256: &str) -> Result<Option<Upload>, StoreError> {
+    let mut query = c.prepare_cached(sql::UPLOAD)?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Upload {
+            sha256: row.get("sha256")?,
+            bytes: row.get::<_, i64>("bytes")?.cast_unsigned(),
+            width: row.get("width")?,
+            height: row.get("height")?,
+        })
+    };
+    Ok(query.query_row([profile.as_str(), sha256], read).optional()?)
+}
+
+/// Bytes of a profile's uploads, finished and promised.
+pub fn bytes(c: &Connection, profile: &ProfileId) -> Result<u64, StoreError> {
+    Ok(c.query_row(sql::UPLOAD_BYTES, [profile.as_str()], |row| row.get::<_, i64>(0))?.cast_unsigned())
+}
+
+/// Begins one.
+pub fn begin(
+    c: &Connection,
+    profile: &ProfileId,
+    id: &str,
+    bytes: u64,
+    sha256: Option<&str>,
+    now: i64,
+) -> Result<(), StoreError> {
+    c.execute(sql::PART_INSERT, params![id, profile.as_str(), bytes.cast_signed(), sha256, now])?;
+    Ok(())
+}
+
+/// Size and promised hash of an unfinished one.
+pub fn part(c: &Connection, profile: &ProfileId, id: &str) -> Result<Option<(u64, Option<String>)>, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+    Ok(c.query_row(sql::PART, [profile.as_str(), id], read).optional()?)
+}
+
+/// How many unfinished ones a profile has.
+pub fn parts(c: &Connection, profile: &ProfileId) -> Result<u32, StoreError> {
+    Ok(c.query_row(sql::PARTS_COUNT, [profile.as_str()], |row| row.get(0))?)
+}
+
+/// An unfinished one is finished or given up.
+pub fn end_part(c: &Connection, id: &str) -> Result<(), StoreError> {
+    c.execute(sql::PART_DELETE, [id])?;
+    Ok(())
+}
+
+/// Unfinished ones begun before `before` (ms): id and profile.
+pub fn stale_parts(c: &Connection, before: i64) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = c.prepare(sql::PARTS_STALE)?;
+    Ok(query.query_map([before], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+}
