@@ -2,7 +2,9 @@
 
 use super::{Exit, Failure, Shared, say};
 use anyhow::Context as _;
-use panel::config::{Flags, LogFormat};
+use panel::config::{ConfigError, Flags, LogFormat};
+use panel::datafolder::DataFolderError;
+use panel::startup::Application;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -75,7 +77,13 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let _log = start_logging(&config.log, config.log_format, &config.data.join("logs"))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting the runtime")?;
-    runtime.block_on(async { anyhow::bail!("the panel cannot be built from {} yet", config.data.display()) })?;
+    let served = runtime.block_on(async {
+        let application = Application::build(config).await?;
+        welcome(&application);
+        application.run_until_stopped().await
+    });
+    // A second panel on one data folder has an exit code of its own.
+    served.map_err(|why| Failure { exit: exit_of(&why), why })?;
     Ok(Exit::Done)
 }
 
@@ -105,6 +113,35 @@ fn start_logging(filter: &str, format: LogFormat, folder: &Path) -> Result<traci
         .with(fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(filters.1))
         .init();
     Ok(guard)
+}
+
+/// What standard output is told, and no log: where to go, and secrets that are shown once.
+fn welcome(application: &Application) {
+    let app = application.app();
+    let news = application.news();
+    say(format_args!("Easel {} serves on {}", env!("CARGO_PKG_VERSION"), app.doors.origins().own()));
+    for origin in app.doors.origins().iter().filter(|o| !o.is_loopback()) {
+        say(format_args!("  and on {origin}"));
+    }
+    if let Some(key) = &news.first_key {
+        say(format_args!("studio key, shown this once: {}", key.expose()));
+        say("  It is asked for wherever this studio is reached from outside this machine.");
+    }
+    for (name, link) in &news.password_links {
+        say(format_args!("{name} has no password for admin mode yet. This link sets it, once, within 15 minutes:"));
+        say(format_args!("  {}", link.expose()));
+    }
+    if news.first_page {
+        say("Nobody is here yet: the first page makes the first profile, an admin.");
+    }
+}
+
+fn exit_of(why: &anyhow::Error) -> Exit {
+    match why.downcast_ref::<DataFolderError>() {
+        Some(DataFolderError::InUse { .. }) => Exit::InUse,
+        _ if why.is::<ConfigError>() => Exit::Config,
+        _ => Exit::Failed,
+    }
 }
 
 fn config_error(why: anyhow::Error) -> Failure {

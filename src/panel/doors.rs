@@ -1,14 +1,199 @@
-//! The rules of the front door: the studio key, the keyless case, the origins. Knows no page.
+//! The front door: the studio key, the keyless rule, the origins, tickets, and how often secrets may be
+//! guessed. Knows no page and no HTTP types.
 
-use crate::config::Config;
+mod guesses;
+mod keyless;
+
+pub use guesses::{Guesses, PER_DAY, Turn};
+pub use keyless::{Asker, is_keyless};
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Surroundings};
+use crate::origins::Origins;
+use crate::secrets::{Fingerprint, Hasher, Phc, Secret, SecretError, normalise_key, random_token, studio_key};
+use crate::store::{Store, StoreError, accounts};
+use crate::users::ProfileId;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A ticket can be used for so long, in ms: 15 minutes.
+const TICKET_LIFE: i64 = 15 * 60 * 1_000;
+/// Guesses are forgotten so long after they matter, in ms: 2 days.
+const FORGET: i64 = 2 * 24 * 60 * 60 * 1_000;
+
+/// What a ticket opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketKind {
+    /// The studio, perhaps for a named profile.
+    Studio,
+    /// The page that sets a profile's first password.
+    Password,
+}
+
+impl TicketKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            TicketKind::Studio => "studio",
+            TicketKind::Password => "password",
+        }
+    }
+
+    /// The page that takes it; the ticket follows in the fragment, which browsers keep to themselves.
+    fn path(self) -> &'static str {
+        match self {
+            TicketKind::Studio => "/key",
+            TicketKind::Password => "/password",
+        }
+    }
+}
+
+/// What came of a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// It is the secret.
+    Right,
+    /// It is not; the next one is looked at after so many seconds.
+    Wrong(u64),
+    /// It was not looked at; ask again after so many seconds.
+    Wait(u64),
+}
+
+/// Why a guess could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many at once.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The list of origins cannot be made.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+#[derive(Debug)]
+struct Facts {
+    origins: Origins,
+    bound: IpAddr,
+    surroundings: Surroundings,
+}
 
 /// The front door.
 #[derive(Clone, Debug)]
-pub struct Doors {}
+pub struct Doors {
+    facts: Arc<Facts>,
+    store: Store,
+    clock: Clock,
+    hasher: Hasher,
+}
 
 impl Doors {
-    /// The door that this configuration describes.
-    pub fn new(_config: &Config) -> Doors {
-        Doors {}
+    /// The door that this configuration describes, on the port that was really bound. At the first start
+    /// it makes the studio key and returns it, for standard output and nothing else.
+    pub async fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<(Doors, Option<Secret>), DoorError> {
+        let facts = Facts { origins: Origins::of(config, port)?, bound: config.bind, surroundings: config.surroundings.clone() };
+        let hasher = tokio::task::spawn_blocking(Hasher::new).await.expect("hashing does not panic");
+        let doors = Doors { facts: Arc::new(facts), store, clock, hasher };
+        let known = doors.store.run(|c| accounts::studio_key(c)).await?;
+        let made = if known.is_none() { Some(doors.new_key().await?) } else { None };
+        Ok((doors, made))
     }
+
+    /// The origins of this studio.
+    pub fn origins(&self) -> &Origins {
+        &self.facts.origins
+    }
+
+    /// Hashes and checks PINs and passwords.
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// Whether this asker needs no studio key.
+    pub fn is_keyless(&self, asker: Asker<'_>) -> bool {
+        is_keyless(self.facts.bound, &self.facts.surroundings, asker)
+    }
+
+    /// Whether the process at the other end of a loopback connection runs under the uid of a tool. Easel
+    /// starts no tools yet, so there is no such uid.
+    pub fn peer_is_tool(&self, _peer: Option<std::net::SocketAddr>) -> bool {
+        false
+    }
+
+    /// A new studio key. All logins and tickets in the store end with the old one.
+    pub async fn new_key(&self) -> Result<Secret, StoreError> {
+        let key = studio_key();
+        let (fingerprint, now) = (Fingerprint::of(key.expose()), self.clock.ms());
+        self.store.run(move |c| accounts::reset_studio_key(c, &fingerprint, now)).await?;
+        Ok(key)
+    }
+
+    /// A guess at the studio key. It has 100 random bits, so SHA-256 is enough.
+    pub async fn try_key(&self, typed: &str) -> Result<Guess, DoorError> {
+        let typed = Fingerprint::of(normalise_key(typed).expose());
+        self.guess("key".into(), |doors| async move {
+            let known = doors.store.read(|c| accounts::studio_key(c)).await?;
+            Ok(known.is_some_and(|key| key.matches(&typed)))
+        })
+        .await
+    }
+
+    /// A guess at a profile's PIN; `hash` is None where there is no such profile.
+    pub async fn try_pin(&self, id: &ProfileId, hash: Option<Phc>, typed: Secret) -> Result<Guess, DoorError> {
+        self.guess(format!("pin:{id}"), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
+    }
+
+    /// A guess at a profile's password; `hash` is None where it has none.
+    pub async fn try_password(&self, id: &ProfileId, hash: Option<Phc>, typed: Secret) -> Result<Guess, DoorError> {
+        self.guess(format!("password:{id}"), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
+    }
+
+    /// Counts a guess as wrong, looks at it, and takes the count back where it was right.
+    async fn guess<F>(&self, account: String, look: impl FnOnce(Doors) -> F) -> Result<Guess, DoorError>
+    where
+        F: Future<Output = Result<bool, DoorError>>,
+    {
+        let (now, name) = (self.clock.ms(), account.clone());
+        let turn = self.store.run(move |c| {
+            let turn = accounts::guesses(c, &name)?.ask(now);
+            if let Turn::Take(next) = &turn {
+                accounts::put_guesses(c, &name, next, now - FORGET)?;
+            }
+            Ok(turn)
+        });
+        let taken = match turn.await? {
+            Turn::Wait(ms) => return Ok(Guess::Wait(seconds(ms))),
+            Turn::Take(taken) => taken,
+        };
+        if !look(self.clone()).await? {
+            return Ok(Guess::Wrong(seconds(taken.not_before - now)));
+        }
+        self.store.run(move |c| accounts::put_guesses(c, &account, &taken.right(), now - FORGET)).await?;
+        Ok(Guess::Right)
+    }
+
+    /// A link that works once, for 15 minutes. The ticket stands in its fragment.
+    pub async fn link(&self, kind: TicketKind, profile: Option<ProfileId>) -> Result<Secret, StoreError> {
+        let (ticket, expires) = (random_token(), self.clock.ms() + TICKET_LIFE);
+        let fingerprint = Fingerprint::of(ticket.expose());
+        self.store.run(move |c| accounts::put_ticket(c, &fingerprint, kind.as_str(), profile.as_ref(), expires)).await?;
+        // A password may only be typed where nobody between can read it.
+        let origin = match kind {
+            TicketKind::Studio => self.origins().best(),
+            TicketKind::Password => self.origins().iter().find(|o| o.https).unwrap_or(self.origins().own()),
+        };
+        Ok(Secret::new(format!("{origin}{}#{}", kind.path(), ticket.expose())))
+    }
+
+    /// Uses a ticket up. None for one that was used, is too old, or never was.
+    pub async fn take_ticket(&self, kind: TicketKind, ticket: &str) -> Result<Option<Option<ProfileId>>, StoreError> {
+        let (fingerprint, now) = (Fingerprint::of(ticket), self.clock.ms());
+        self.store.run(move |c| accounts::take_ticket(c, &fingerprint, kind.as_str(), now)).await
+    }
+}
+
+/// Rounded up: a wait of 0 s would be no wait.
+fn seconds(ms: i64) -> u64 {
+    u64::try_from((ms + 999) / 1_000).unwrap_or(0)
 }

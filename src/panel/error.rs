@@ -27,6 +27,9 @@ pub enum AppError {
     /// Over a limit; names it.
     #[error("{0}")]
     TooLarge(String),
+    /// Asked too often; says so, and how many seconds to wait.
+    #[error("{0}")]
+    TooMany(String, u64),
     /// Cannot be done now; says when or what helps.
     #[error("{0}")]
     Unavailable(String),
@@ -100,6 +103,7 @@ impl ResponseError for AppError {
             AppError::Unauthorized => StatusCode::UNAUTHORIZED,
             AppError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             AppError::Conflict(_) => StatusCode::CONFLICT,
+            AppError::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
             AppError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             AppError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -108,7 +112,11 @@ impl ResponseError for AppError {
 
     /// The JSON shape. `web::errors` turns it into a page for everything outside `/api`.
     fn error_response(&self) -> HttpResponse {
-        problem(self.shown())
+        let mut answer = problem(self.shown());
+        if let AppError::TooMany(_, seconds) = self {
+            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
+        }
+        answer
     }
 }
 

@@ -4,14 +4,18 @@
 pub mod app;
 pub mod artifacts;
 mod beneath;
+pub mod boot;
 pub mod clock;
 pub mod config;
+pub mod datafolder;
 pub mod doors;
 pub mod engine_client;
 pub mod error;
 pub mod events;
 pub mod jobs;
 pub mod logins;
+pub mod origins;
+pub mod secrets;
 pub mod startup;
 pub mod store;
 pub mod uploads;

@@ -3,8 +3,10 @@
 use crate::{
     app::App,
     artifacts::Artifacts,
+    boot::{self, News},
     clock::Clock,
     config::Config,
+    datafolder::DataFolder,
     doors::Doors,
     engine_client::EngineClient,
     events::Events,
@@ -38,6 +40,9 @@ pub struct Application {
     app: App,
     port: u16,
     listener: TcpListener,
+    news: News,
+    /// Held until everything else has ended.
+    folder: DataFolder,
 }
 
 impl Application {
@@ -48,6 +53,10 @@ impl Application {
 
     /// The same, by another clock.
     pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Application> {
+        let mut config = config;
+        config.surroundings = config.surroundings.with_interfaces();
+        let (path, surroundings) = (config.data.clone(), config.surroundings.clone());
+        let folder = tokio::task::spawn_blocking(move || DataFolder::take(&path, &surroundings)).await??;
         let listener = TcpListener::bind((config.bind, config.port))
             .with_context(|| format!("listening on {} port {}", config.bind, config.port))?;
         let port = listener.local_addr()?.port();
@@ -64,11 +73,12 @@ impl Application {
             engine: engine.clone(),
             clock: clock.clone(),
         };
+        let (doors, first_key) = Doors::open(&config, port, store.clone(), clock.clone()).await?;
         let app = App {
+            users: Users::open(store.clone(), clock.clone()).await?,
+            logins: Logins::open(store.clone(), clock.clone()).await?,
+            doors,
             clock,
-            users: Users::new(store.clone()),
-            logins: Logins::new(store.clone()),
-            doors: Doors::new(&config),
             jobs: Jobs::open(parts).await?,
             engine,
             artifacts,
@@ -77,7 +87,9 @@ impl Application {
             config: Arc::new(config),
             store,
         };
-        Ok(Application { app, port, listener })
+        boot::sync_users(&app.users, &app.logins, &app.config.users).await?;
+        let news = boot::news(&app.users, &app.doors, first_key).await?;
+        Ok(Application { app, port, listener, news, folder })
     }
 
     /// The port that was taken.
@@ -88,6 +100,11 @@ impl Application {
     /// The handles, for the control socket and for tests.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// What standard output is told at start, and nothing else.
+    pub fn news(&self) -> &News {
+        &self.news
     }
 
     /// Serves until SIGTERM or SIGINT, then ends in order: no new requests, streams end, the running job
@@ -105,30 +122,41 @@ impl Application {
 
     /// Serves until `told`, then ends in order.
     pub async fn run_until(self, told: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let app = self.app.clone();
-        let server = self.serve()?;
+        let Application { app, listener, folder, .. } = self;
+        let server = serve(app.clone(), listener)?;
+        let watch = boot::watch_users(app.users.clone(), app.logins.clone(), app.config.users.clone());
+        let watch = tokio::spawn(watch);
         let handle = server.handle();
         let sweeper = tokio::spawn(sweep(app.clone()));
         let serving = tokio::spawn(server);
         told.await;
         tracing::info!("stopping");
         sweeper.abort();
+        watch.abort();
         app.events.close();
         handle.stop(true).await;
         serving.await.context("serving")?.context("serving")?;
         app.jobs.stop().await;
         app.engine.stop().await;
+        drop(folder);
         Ok(())
     }
+}
 
-    fn serve(self) -> anyhow::Result<Server> {
-        let app = Data::new(self.app);
-        let make =
-            move || Actix::new().app_data(app.clone()).wrap(middleware::from_fn(web::pages_of_errors)).configure(web::routes);
-        let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(MOST_WORKERS));
-        let server = HttpServer::new(make).workers(workers).backlog(BACKLOG).shutdown_timeout(GRACE_S).disable_signals();
-        Ok(server.listen(self.listener)?.run())
-    }
+fn serve(app: App, listener: TcpListener) -> anyhow::Result<Server> {
+    let app = Data::new(app);
+    let make = move || {
+        Actix::new()
+            .app_data(app.clone())
+            .app_data(web::form_limit())
+            .wrap(middleware::from_fn(web::wall))
+            .wrap(middleware::from_fn(web::pages_of_errors))
+            .wrap(middleware::from_fn(web::dress))
+            .configure(web::routes)
+    };
+    let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(MOST_WORKERS));
+    let server = HttpServer::new(make).workers(workers).backlog(BACKLOG).shutdown_timeout(GRACE_S).disable_signals();
+    Ok(server.listen(listener)?.run())
 }
 
 /// What to start as engine: behind everything else, so that pages answer while it saturates the machine.

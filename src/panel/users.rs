@@ -1,42 +1,26 @@
-//! Who there is: profiles, their roles and colours. Knows no login and no HTTP.
+//! Who there is: profiles, their roles, PINs and passwords. All of them are held in memory and written
+//! through to the store, so that asking on each request costs nothing. Knows no login and no HTTP.
 
-use crate::store::Store;
-use serde::Serialize;
-use std::{fmt, str::FromStr};
+pub mod file;
+mod id;
+pub mod sync;
 
-/// A profile's name in paths and in the store: `[a-z0-9_-]{1,32}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct ProfileId(String);
+pub use id::{Name, NotAName, NotAnId, ProfileId};
 
-/// A text that is no [`ProfileId`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a profile's id is 1 to 32 of a-z, 0-9, _ and -")]
-pub struct BadProfileId;
+use crate::clock::Clock;
+use crate::secrets::{Phc, SecretError};
+use crate::store::{Store, StoreError, accounts};
+use file::FileProblem;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use sync::Change;
 
-impl FromStr for ProfileId {
-    type Err = BadProfileId;
-    fn from_str(s: &str) -> Result<ProfileId, BadProfileId> {
-        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        if (1..=32).contains(&s.len()) && s.bytes().all(good) { Ok(ProfileId(s.into())) } else { Err(BadProfileId) }
-    }
-}
-
-impl ProfileId {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ProfileId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// Number of colours that avatars come in.
+pub const COLOURS: u8 = 8;
 
 /// What a profile may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Makes pictures.
@@ -45,7 +29,51 @@ pub enum Role {
     Admin,
 }
 
-/// A profile.
+impl Role {
+    /// As it is written in files and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Artist => "artist",
+            Role::Admin => "admin",
+        }
+    }
+
+    /// What is stored. Anything unknown is an artist: it may do least.
+    pub fn parse(text: &str) -> Role {
+        if text == "admin" { Role::Admin } else { Role::Artist }
+    }
+}
+
+/// Light or dark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// Light on dark.
+    #[default]
+    Dark,
+    /// Dark on light.
+    Light,
+    /// As the browser's system.
+    System,
+}
+
+impl Theme {
+    /// As pages and the store write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Theme::Dark => "dark",
+            Theme::Light => "light",
+            Theme::System => "system",
+        }
+    }
+
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Theme> {
+        [Theme::Dark, Theme::Light, Theme::System].into_iter().find(|theme| theme.as_str() == text)
+    }
+}
+
+/// A profile as the rest of Easel sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its id.
@@ -54,27 +82,406 @@ pub struct Profile {
     pub name: String,
     /// Its role.
     pub role: Role,
-    /// Hue of its card, in degrees.
-    pub colour: u16,
+    /// A higher role that waits for an admin's confirmation.
+    pub pending: Option<Role>,
+    /// Number of its avatar's colour, below [`COLOURS`].
+    pub colour: u8,
     /// Whether a PIN is asked.
     pub has_pin: bool,
     /// Whether it has a password for admin mode.
     pub has_password: bool,
     /// Kept, but cannot be picked.
     pub disabled: bool,
-    /// "light", "dark" or "auto".
-    pub theme: String,
+    /// Light, dark or as the system.
+    pub theme: Theme,
+    /// Whether single-letter keys work.
+    pub shortcuts: bool,
+    /// users.toml named it, now or once.
+    pub from_file: bool,
 }
 
-/// The profiles in the store.
+/// A profile with its secrets' hashes: a row of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the columns are explained in schema.sql")]
+pub struct Account {
+    pub id: ProfileId,
+    pub name: Name,
+    pub role: Role,
+    pub pending: Option<Role>,
+    pub colour: u8,
+    pub pin: Option<Phc>,
+    pub pin_known: bool,
+    pub password: Option<Phc>,
+    pub password_known: bool,
+    pub from_file: bool,
+    pub disabled_by_file: bool,
+    pub disabled_by_admin: bool,
+    pub theme: Theme,
+    pub shortcuts: bool,
+    pub created: i64,
+}
+
+impl Account {
+    fn new(id: ProfileId, name: Name, role: Role, colour: u8, created: i64) -> Account {
+        Account {
+            id,
+            name,
+            role,
+            pending: None,
+            colour,
+            pin: None,
+            pin_known: false,
+            password: None,
+            password_known: false,
+            from_file: false,
+            disabled_by_file: false,
+            disabled_by_admin: false,
+            theme: Theme::default(),
+            shortcuts: true,
+            created,
+        }
+    }
+
+    fn disabled(&self) -> bool {
+        self.disabled_by_admin || self.disabled_by_file
+    }
+
+    fn profile(&self) -> Profile {
+        Profile {
+            id: self.id.clone(),
+            name: self.name.to_string(),
+            role: self.role,
+            pending: self.pending,
+            colour: self.colour,
+            has_pin: self.pin.is_some(),
+            has_password: self.password.is_some(),
+            disabled: self.disabled(),
+            theme: self.theme,
+            shortcuts: self.shortcuts,
+            from_file: self.from_file,
+        }
+    }
+
+    fn stored(&self) -> sync::Stored {
+        sync::Stored {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            role: self.role,
+            pending: self.pending,
+            from_file: self.from_file,
+            disabled_by_file: self.disabled_by_file,
+            pin_known: self.pin_known,
+            password_known: self.password_known,
+        }
+    }
+}
+
+/// Why a profile was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// Nobody has this id or name.
+    #[error("There is no profile \"{0}\".")]
+    Unknown(String),
+    /// Somebody has it already.
+    #[error("The id \"{0}\" is taken. Give another one with --id.")]
+    Taken(ProfileId),
+    /// No id can be derived.
+    #[error("No id can be derived from \"{0}\". Give one with --id: a-z, 0-9, - and _.")]
+    NoId(Name),
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    /// Not a PIN or password.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// There are profiles already, so this is not the first page any more.
+    #[error("This studio has profiles already.")]
+    NotFirst,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+type Accounts = BTreeMap<ProfileId, Account>;
+
+/// The profiles.
 #[derive(Clone, Debug)]
 pub struct Users {
-    _store: Store,
+    store: Store,
+    clock: Clock,
+    /// What the store holds. Changed only on the store's thread, after the commit, so changes never race.
+    accounts: Arc<RwLock<Accounts>>,
+    /// What is wrong with users.toml, for the log, `easel doctor` and admins.
+    problems: Arc<RwLock<Vec<String>>>,
 }
 
 impl Users {
-    /// The profiles of this store.
-    pub fn new(store: Store) -> Users {
-        Users { _store: store }
+    /// Reads the profiles of this store.
+    pub async fn open(store: Store, clock: Clock) -> Result<Users, StoreError> {
+        let accounts = store.run(|c| accounts::profiles(c)).await?;
+        let accounts = accounts.into_iter().map(|a| (a.id.clone(), a)).collect();
+        Ok(Users { store, clock, accounts: Arc::new(RwLock::new(accounts)), problems: Arc::default() })
     }
+
+    fn accounts(&self) -> std::sync::RwLockReadGuard<'_, Accounts> {
+        self.accounts.read().expect("nobody panics with this lock")
+    }
+
+    /// Every profile, oldest first, disabled ones included.
+    pub fn list(&self) -> Vec<Profile> {
+        let mut all: Vec<(i64, Profile)> = self.accounts().values().map(|a| (a.created, a.profile())).collect();
+        all.sort_by_key(|(created, _)| *created);
+        all.into_iter().map(|(_, profile)| profile).collect()
+    }
+
+    /// One profile, if it exists.
+    pub fn get(&self, id: &ProfileId) -> Option<Profile> {
+        self.accounts().get(id).map(Account::profile)
+    }
+
+    /// One profile that can be used now.
+    pub fn enabled(&self, id: &ProfileId) -> Option<Profile> {
+        self.get(id).filter(|profile| !profile.disabled)
+    }
+
+    /// Whether nobody was ever made: the first page's condition.
+    pub fn is_empty(&self) -> bool {
+        self.accounts().is_empty()
+    }
+
+    /// The profile that a person means: by id, or by its exact name where only one has it.
+    pub fn find(&self, text: &str) -> Result<Profile, UserError> {
+        let accounts = self.accounts();
+        if let Some(account) = ProfileId::parse(text).ok().and_then(|id| accounts.get(&id)) {
+            return Ok(account.profile());
+        }
+        let name = Name::parse(text).map_err(|_| UserError::Unknown(text.into()))?;
+        let mut named = accounts.values().filter(|a| a.name == name);
+        match (named.next(), named.next()) {
+            (Some(account), None) => Ok(account.profile()),
+            _ => Err(UserError::Unknown(text.into())),
+        }
+    }
+
+    /// The hash of its PIN. None where it has none, is disabled, or does not exist.
+    pub fn pin_hash(&self, id: &ProfileId) -> Option<Phc> {
+        self.accounts().get(id).filter(|a| !a.disabled()).and_then(|a| a.pin.clone())
+    }
+
+    /// The hash of its password for admin mode. None where it has none, is disabled, or does not exist.
+    pub fn password_hash(&self, id: &ProfileId) -> Option<Phc> {
+        self.accounts().get(id).filter(|a| !a.disabled()).and_then(|a| a.password.clone())
+    }
+
+    /// What is wrong with users.toml now.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.read().expect("nobody panics with this lock").clone()
+    }
+
+    /// Makes a profile.
+    pub async fn add(&self, name: Name, id: Option<ProfileId>, role: Role, by: &str) -> Result<Profile, UserError> {
+        self.make(name, id, role, None, by, false).await
+    }
+
+    /// Makes the first profile of an empty studio, an admin with this password. Of two at the same time,
+    /// one is refused.
+    pub async fn add_first(&self, name: Name, password: Phc) -> Result<Profile, UserError> {
+        let id = ProfileId::derive(&name).or_else(|| ProfileId::parse("admin").ok());
+        self.make(name, id, Role::Admin, Some(password), "the first page", true).await
+    }
+
+    async fn make(
+        &self,
+        name: Name,
+        id: Option<ProfileId>,
+        role: Role,
+        password: Option<Phc>,
+        by: &str,
+        first: bool,
+    ) -> Result<Profile, UserError> {
+        let id = id.or_else(|| ProfileId::derive(&name)).ok_or_else(|| UserError::NoId(name.clone()))?;
+        let (accounts, now, by) = (self.accounts.clone(), self.clock.ms(), by.to_string());
+        let done = self.store.run(move |c| {
+            let count = {
+                let known = accounts.read().expect("nobody panics with this lock");
+                if first && !known.is_empty() {
+                    return Ok(Err(UserError::NotFirst));
+                }
+                if known.contains_key(&id) {
+                    return Ok(Err(UserError::Taken(id)));
+                }
+                known.len()
+            };
+            let mut account = Account::new(id, name, role, colour(count), now);
+            account.password_known = password.is_some();
+            account.password = password;
+            let change = c.transaction()?;
+            accounts::put_profile(&change, &account)?;
+            accounts::audit(&change, now, &by, &format!("made {} ({})", account.id, role.as_str()))?;
+            change.commit()?;
+            let profile = account.profile();
+            accounts.write().expect("nobody panics with this lock").insert(account.id.clone(), account);
+            Ok(Ok(profile))
+        });
+        done.await?
+    }
+
+    /// Changes a profile and writes `what` was done by whom.
+    async fn change(
+        &self,
+        id: &ProfileId,
+        by: &str,
+        what: &'static str,
+        change: impl FnOnce(&mut Account) + Send + 'static,
+    ) -> Result<Profile, UserError> {
+        let (accounts, now, by, id) = (self.accounts.clone(), self.clock.ms(), by.to_string(), id.clone());
+        let done = self.store.run(move |c| {
+            let known = accounts.read().expect("nobody panics with this lock").get(&id).cloned();
+            let Some(mut account) = known else { return Ok(Err(UserError::Unknown(id.to_string()))) };
+            change(&mut account);
+            let commit = c.transaction()?;
+            accounts::put_profile(&commit, &account)?;
+            accounts::audit(&commit, now, &by, &format!("{what}: {id}"))?;
+            commit.commit()?;
+            let profile = account.profile();
+            accounts.write().expect("nobody panics with this lock").insert(id, account);
+            Ok(Ok(profile))
+        });
+        done.await?
+    }
+
+    /// Sets or removes the PIN.
+    pub async fn set_pin(&self, id: &ProfileId, pin: Option<Phc>, by: &str) -> Result<Profile, UserError> {
+        let what = if pin.is_some() { "set the PIN" } else { "removed the PIN" };
+        let change = move |a: &mut Account| (a.pin, a.pin_known) = (pin, true);
+        self.change(id, by, what, change).await
+    }
+
+    /// Sets the password for admin mode.
+    pub async fn set_password(&self, id: &ProfileId, password: Phc, by: &str) -> Result<Profile, UserError> {
+        let change = move |a: &mut Account| (a.password, a.password_known) = (Some(password), true);
+        self.change(id, by, "set the password", change).await
+    }
+
+    /// Disables a profile, or makes it usable again. Whoever calls ends its logins.
+    pub async fn set_disabled(&self, id: &ProfileId, disabled: bool, by: &str) -> Result<Profile, UserError> {
+        let what = if disabled { "disabled" } else { "enabled" };
+        let change = move |a: &mut Account| {
+            a.disabled_by_admin = disabled;
+            a.disabled_by_file &= disabled;
+        };
+        self.change(id, by, what, change).await
+    }
+
+    /// Gives the role that waits for confirmation.
+    pub async fn confirm_role(&self, id: &ProfileId, by: &str) -> Result<Profile, UserError> {
+        self.change(id, by, "confirmed the role", |a| a.role = a.pending.take().unwrap_or(a.role)).await
+    }
+
+    /// Light or dark.
+    pub async fn set_theme(&self, id: &ProfileId, theme: Theme) -> Result<Profile, UserError> {
+        self.change(id, id.as_str(), "set the theme", move |a| a.theme = theme).await
+    }
+
+    /// Whether single-letter keys work.
+    pub async fn set_shortcuts(&self, id: &ProfileId, on: bool) -> Result<Profile, UserError> {
+        self.change(id, id.as_str(), "set the keyboard shortcuts", move |a| a.shortcuts = on).await
+    }
+
+    /// Applies the text of users.toml and returns the profiles that it disabled, whose logins must end. What
+    /// cannot be used is kept for [`Users::problems`] and logged; a file that is no list of users changes
+    /// nothing.
+    pub async fn apply_file(&self, text: &str) -> Result<Vec<ProfileId>, StoreError> {
+        let (entries, bad) = match file::parse(text) {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                self.tell(vec![FileProblem(format!("users.toml changes nothing: {why}"))]);
+                return Ok(Vec::new());
+            }
+        };
+        let (accounts, now) = (self.accounts.clone(), self.clock.ms());
+        let (disabled, refused) = self.store.run(move |c| apply(c, &accounts, &entries, now)).await?;
+        self.tell(bad.into_iter().chain(refused).collect());
+        Ok(disabled)
+    }
+
+    /// Says that users.toml could not be read; nothing is changed.
+    pub fn file_unreadable(&self, why: &std::io::Error) {
+        self.tell(vec![FileProblem(format!("users.toml cannot be read, so it changes nothing: {why}"))]);
+    }
+
+    fn tell(&self, problems: Vec<FileProblem>) {
+        let texts: Vec<String> = problems.into_iter().map(|p| p.0).collect();
+        for problem in &texts {
+            tracing::warn!(problem, "users.toml");
+        }
+        *self.problems.write().expect("nobody panics with this lock") = texts;
+    }
+}
+
+fn colour(count: usize) -> u8 {
+    u8::try_from(count % usize::from(COLOURS)).unwrap_or(0)
+}
+
+/// Plans and makes the file's changes in one transaction, on the store's thread.
+fn apply(
+    connection: &mut crate::store::Connection,
+    accounts: &RwLock<Accounts>,
+    entries: &[file::Entry],
+    now: i64,
+) -> Result<(Vec<ProfileId>, Vec<FileProblem>), StoreError> {
+    let mut next = accounts.read().expect("nobody panics with this lock").clone();
+    let stored: Vec<_> = next.values().map(Account::stored).collect();
+    let (changes, problems) = sync::plan(entries, &stored, stored.is_empty());
+    if changes.is_empty() {
+        return Ok((Vec::new(), problems));
+    }
+    let mut disabled = Vec::new();
+    let commit = connection.transaction()?;
+    for (i, change) in changes.into_iter().enumerate() {
+        // Times of creation order the picker; profiles of one file keep its order.
+        let created = now + i64::try_from(i).unwrap_or(0);
+        if let Change::Disable(id) = &change {
+            disabled.push(id.clone());
+        }
+        let (account, what) = make(change, &mut next, created);
+        accounts::put_profile(&commit, account)?;
+        accounts::audit(&commit, now, "users.toml", &format!("{what}: {}", account.id))?;
+    }
+    commit.commit()?;
+    *accounts.write().expect("nobody panics with this lock") = next;
+    Ok((disabled, problems))
+}
+
+/// Makes one change in memory; returns what is to be written, and how it is called in the record.
+fn make(change: Change, accounts: &mut Accounts, created: i64) -> (&Account, &'static str) {
+    let count = accounts.len();
+    let mut known = |id: ProfileId, what, edit: &dyn Fn(&mut Account)| {
+        let account = accounts.get_mut(&id).expect("the plan changes only what is stored");
+        edit(account);
+        (id, what)
+    };
+    let (id, what) = match change {
+        Change::Create { id, entry, pending } => {
+            let role = if pending.is_some() { Role::Artist } else { entry.role };
+            let mut account = Account::new(id.clone(), entry.name, role, colour(count), created);
+            (account.pending, account.from_file) = (pending, true);
+            (account.pin_known, account.password_known) = (entry.pin.is_some(), entry.password.is_some());
+            (account.pin, account.password) = (entry.pin, entry.password);
+            accounts.insert(id.clone(), account);
+            (id, "made")
+        }
+        Change::Rename(id, name) => known(id, "renamed", &|a| a.name = name.clone()),
+        Change::Lower(id) => known(id, "made an artist", &|a| (a.role, a.pending) = (Role::Artist, None)),
+        Change::AskRaise(id) => known(id, "asked to be an admin", &|a| a.pending = Some(Role::Admin)),
+        Change::ForgetRaise(id) => known(id, "no longer asked to be an admin", &|a| a.pending = None),
+        Change::FirstPin(id, pin) => known(id, "first PIN", &|a| (a.pin, a.pin_known) = (Some(pin.clone()), true)),
+        Change::FirstPassword(id, word) => {
+            known(id, "first password", &|a| (a.password, a.password_known) = (Some(word.clone()), true))
+        }
+        Change::Adopt(id) => known(id, "named", &|a| a.from_file = true),
+        Change::Enable(id) => known(id, "named again", &|a| a.disabled_by_file = false),
+        Change::Disable(id) => known(id, "no longer named", &|a| a.disabled_by_file = true),
+    };
+    (&accounts[&id], what)
 }

@@ -1,6 +1,7 @@
 //! The store: one SQLite file, one thread that writes, one that reads. Knows how to open, check, migrate
 //! and copy it; what is in it is the business of the modules beside it and of `schema.sql`.
 
+pub mod accounts;
 pub mod artifacts;
 pub mod events;
 pub mod jobs;

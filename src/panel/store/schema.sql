@@ -74,3 +74,64 @@ CREATE TABLE idempotency (
   created INTEGER NOT NULL,
   PRIMARY KEY (profile, key)
 ) STRICT;
+
+-- v2
+CREATE TABLE profiles (
+  id                TEXT PRIMARY KEY,
+  name              TEXT NOT NULL,
+  role              TEXT NOT NULL,              -- artist, admin
+  pending           TEXT,                       -- a higher role that waits for confirmation
+  colour            INTEGER NOT NULL,           -- number of its avatar's colour
+  pin               TEXT,                       -- argon2id, PHC
+  pin_known         INTEGER NOT NULL,           -- had one at any time: the file's no longer counts
+  password          TEXT,                       -- argon2id, PHC
+  password_known    INTEGER NOT NULL,
+  from_file         INTEGER NOT NULL,           -- users.toml named it
+  disabled_by_file  INTEGER NOT NULL,           -- and stopped naming it
+  disabled_by_admin INTEGER NOT NULL,
+  theme             TEXT NOT NULL,              -- dark, light, system
+  shortcuts         INTEGER NOT NULL,           -- single-letter keys
+  created           INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE logins (
+  token   BLOB PRIMARY KEY,                     -- SHA-256 of the cookie
+  profile TEXT,                                 -- none before a profile is picked
+  keyed   INTEGER NOT NULL,                     -- came through the studio key
+  created INTEGER NOT NULL,
+  seen    INTEGER NOT NULL                      -- to ten minutes
+) STRICT;
+
+CREATE TABLE api_tokens (
+  token   BLOB PRIMARY KEY,                     -- SHA-256
+  profile TEXT NOT NULL,
+  created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE keys (
+  name    TEXT PRIMARY KEY,                     -- studio
+  hash    BLOB NOT NULL,                        -- SHA-256
+  created INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tickets (
+  ticket  BLOB PRIMARY KEY,                     -- SHA-256; the row goes when it is used
+  kind    TEXT NOT NULL,                        -- studio, password
+  profile TEXT,
+  expires INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE guesses (
+  account    TEXT PRIMARY KEY,                  -- key, pin:ID, password:ID
+  wrong      INTEGER NOT NULL,
+  not_before INTEGER NOT NULL,
+  day        INTEGER NOT NULL,
+  today      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+  seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+  at   INTEGER NOT NULL,
+  who  TEXT NOT NULL,                           -- a profile's id, "command line", "users.toml"
+  what TEXT NOT NULL
+) STRICT;

@@ -100,3 +100,50 @@ pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE pr
 pub(super) const PART_DELETE: &str = "DELETE FROM upload_parts WHERE id = ?1";
 /// Unfinished uploads that nobody went on with.
 pub(super) const PARTS_STALE: &str = "SELECT id, profile FROM upload_parts WHERE created < ?1";
+/// Every profile, in the order in which they were made.
+pub(super) const PROFILES: &str = "SELECT id, name, role, pending, colour, pin, pin_known, password, password_known, \
+     from_file, disabled_by_file, disabled_by_admin, theme, shortcuts, created FROM profiles ORDER BY created, id";
+/// Writes a whole profile.
+pub(super) const PUT_PROFILE: &str = "INSERT OR REPLACE INTO profiles (id, name, role, pending, colour, pin, pin_known, \
+     password, password_known, from_file, disabled_by_file, disabled_by_admin, theme, shortcuts, created) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+/// Every login.
+pub(super) const LOGINS: &str = "SELECT token, profile, keyed, created, seen FROM logins";
+/// Writes a login.
+pub(super) const PUT_LOGIN: &str =
+    "INSERT OR REPLACE INTO logins (token, profile, keyed, created, seen) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Ends a login.
+pub(super) const END_LOGIN: &str = "DELETE FROM logins WHERE token = ?1";
+/// Ends the logins of a profile.
+pub(super) const END_LOGINS_OF: &str = "DELETE FROM logins WHERE profile = ?1";
+/// Ends all logins.
+pub(super) const END_LOGINS: &str = "DELETE FROM logins";
+/// Ends logins that began before ?1 or were not seen since ?2.
+pub(super) const END_OLD_LOGINS: &str = "DELETE FROM logins WHERE created < ?1 OR seen < ?2";
+/// Every API token.
+pub(super) const TOKENS: &str = "SELECT token, profile FROM api_tokens";
+/// A new API token.
+pub(super) const PUT_TOKEN: &str = "INSERT INTO api_tokens (token, profile, created) VALUES (?1, ?2, ?3)";
+/// Forgets the API tokens of a profile.
+pub(super) const END_TOKENS_OF: &str = "DELETE FROM api_tokens WHERE profile = ?1";
+/// The hash of a key.
+pub(super) const STUDIO_KEY: &str = "SELECT hash FROM keys WHERE name = ?1";
+/// A new key in place of the old one.
+pub(super) const PUT_KEY: &str = "INSERT OR REPLACE INTO keys (name, hash, created) VALUES (?1, ?2, ?3)";
+/// A new ticket.
+pub(super) const PUT_TICKET: &str = "INSERT INTO tickets (ticket, kind, profile, expires) VALUES (?1, ?2, ?3, ?4)";
+/// Uses a ticket up; nothing comes back where there is none.
+pub(super) const TAKE_TICKET: &str = "DELETE FROM tickets WHERE ticket = ?1 AND kind = ?2 RETURNING profile, expires";
+/// Forgets tickets that can no longer be used.
+pub(super) const END_OLD_TICKETS: &str = "DELETE FROM tickets WHERE expires < ?1";
+/// Forgets every ticket.
+pub(super) const END_TICKETS: &str = "DELETE FROM tickets";
+/// The guesses of an account.
+pub(super) const GUESSES: &str = "SELECT wrong, not_before, day, today FROM guesses WHERE account = ?1";
+/// Writes the guesses of an account.
+pub(super) const PUT_GUESSES: &str =
+    "INSERT OR REPLACE INTO guesses (account, wrong, not_before, day, today) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Forgets guesses that no longer matter: those whose day began, and whose wait ended, before ?1.
+pub(super) const END_OLD_GUESSES: &str = "DELETE FROM guesses WHERE day < ?1 AND not_before < ?1";
+/// A line of the record of what was changed by whom.
+pub(super) const AUDIT: &str = "INSERT INTO audit (at, who, what) VALUES (?1, ?2, ?3)";

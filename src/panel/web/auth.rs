@@ -1,36 +1,153 @@
-//! Permission as a type in a handler's signature. Knows no page.
+//! Permission as a type in a handler's signature: [`Studio`], [`Artist`], [`Admin`]. Each looks at the
+//! account again on each request. Knows no page.
 
-use crate::{error::AppError, users::Profile};
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use super::asker;
+use crate::{App, error::AppError, logins::Login, secrets::Fingerprint, users::Profile, users::Role};
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, cookie::Cookie, cookie::SameSite, dev::Payload, web::Data};
 use std::future::{Ready, ready};
 
-/// A logged-in profile.
+/// Past the studio key, or with none needed; perhaps without a profile yet.
+#[derive(Clone, Debug)]
+pub struct Studio {
+    /// The browser's login, where it has one.
+    pub login: Option<Fingerprint>,
+    /// It came through the studio key. Without it, the login counts only where the keyless rule holds.
+    pub keyed: bool,
+    /// Who is logged in, if anybody.
+    pub profile: Option<Profile>,
+}
+
+/// A logged-in profile, by a browser's cookie or by an API token.
 #[derive(Clone, Debug)]
 pub struct Artist {
     /// Who.
     pub profile: Profile,
+    /// The browser's login. None with an API token.
+    pub login: Option<Fingerprint>,
+    /// Minutes of admin mode that are left. None where it is off.
+    pub admin_minutes: Option<u32>,
 }
 
-/// An [`Artist`] in admin mode.
+/// An [`Artist`] in admin mode: a role, a password typed in the last 30 minutes of use, and an address that
+/// nobody between can read.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// Who.
     pub artist: Artist,
 }
 
-/// Past the studio key, perhaps without a profile yet.
-#[derive(Clone, Debug)]
-pub struct Studio {}
+/// What a request's cookie or token says.
+enum Known {
+    Nobody,
+    Browser(Fingerprint, Login),
+    Token(Profile),
+}
 
-macro_rules! refuse {
-    ($($t:ty),*) => {$(
-        impl FromRequest for $t {
+/// The names carry the port: cookies reach every port of a host. `__Host-` keeps other hosts of the same
+/// site from setting them.
+pub(super) fn cookie_name(request: &HttpRequest, what: &str) -> String {
+    let (https, port) = asker::origin(request).map_or((false, 0), |o| (o.https, o.port));
+    format!("{}easel-{what}-{port}", if https { "__Host-" } else { "" })
+}
+
+/// A cookie with every flag set. Lax, so that a link into the studio from elsewhere finds its login; what
+/// changes anything needs an Origin of the list besides.
+fn cookie<'a>(request: &HttpRequest, what: &str, value: String, life: actix_web::cookie::time::Duration) -> Cookie<'a> {
+    let https = asker::origin(request).is_some_and(|o| o.https);
+    Cookie::build(cookie_name(request, what), value)
+        .path("/")
+        .http_only(true)
+        .secure(https)
+        .same_site(SameSite::Lax)
+        .max_age(life)
+        .finish()
+}
+
+/// The cookie of a new login.
+pub(super) fn login_cookie<'a>(request: &HttpRequest, token: &crate::secrets::Secret) -> Cookie<'a> {
+    cookie(request, "login", token.expose().to_string(), actix_web::cookie::time::Duration::days(30))
+}
+
+/// Takes the cookie of a login away.
+pub(super) fn no_login_cookie<'a>(request: &HttpRequest) -> Cookie<'a> {
+    cookie(request, "login", String::new(), actix_web::cookie::time::Duration::ZERO)
+}
+
+/// Remembers which profile was picked here last. No secret.
+pub(super) fn last_cookie<'a>(request: &HttpRequest, id: &crate::users::ProfileId) -> Cookie<'a> {
+    cookie(request, "last", id.to_string(), actix_web::cookie::time::Duration::days(365))
+}
+
+/// The token of an `Authorization: Bearer` header. With one, cookies are not looked at.
+pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn known(app: &App, request: &HttpRequest) -> Known {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        let owner = bearer(request).and_then(|token| app.logins.token_owner(token));
+        return owner.and_then(|id| app.users.enabled(&id)).map_or(Known::Nobody, Known::Token);
+    }
+    let cookie = request.cookie(&cookie_name(request, "login"));
+    let found = cookie.and_then(|cookie| app.logins.find(cookie.value()));
+    found.map_or(Known::Nobody, |(fingerprint, login)| Known::Browser(fingerprint, login))
+}
+
+fn studio(app: &App, request: &HttpRequest) -> Result<Studio, AppError> {
+    let keyless = app.doors.is_keyless(asker::asker(app, request));
+    match known(app, request) {
+        Known::Browser(fingerprint, login) if login.keyed || keyless => {
+            let profile = login.profile.as_ref().and_then(|id| app.users.enabled(id));
+            Ok(Studio { login: Some(fingerprint), keyed: login.keyed, profile })
+        }
+        Known::Token(profile) => Ok(Studio { login: None, keyed: true, profile: Some(profile) }),
+        _ if keyless => Ok(Studio { login: None, keyed: false, profile: None }),
+        _ => Err(AppError::Unauthorized),
+    }
+}
+
+fn artist(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {
+    let nobody = AppError::Unauthorized;
+    match known(app, request) {
+        Known::Token(profile) => Ok(Artist { profile, login: None, admin_minutes: None }),
+        Known::Browser(fingerprint, login) if login.keyed || app.doors.is_keyless(asker::asker(app, request)) => {
+            let profile = login.profile.as_ref().and_then(|id| app.users.enabled(id)).ok_or(nobody)?;
+            let may = profile.role == Role::Admin && asker::origin(request).is_some_and(|o| o.is_private());
+            let left = login.admin_left(app.logins.now()).filter(|_| may);
+            let admin_minutes = left.and_then(|ms| u32::try_from((ms + 59_999) / 60_000).ok());
+            Ok(Artist { profile, login: Some(fingerprint), admin_minutes })
+        }
+        _ => Err(nobody),
+    }
+}
+
+fn admin(app: &App, request: &HttpRequest) -> Result<Admin, AppError> {
+    let artist = artist(app, request)?;
+    match (&artist.login, artist.admin_minutes) {
+        (Some(login), Some(_)) => {
+            app.logins.set_admin(login, true);
+            Ok(Admin { artist })
+        }
+        _ => Err(AppError::Forbidden("This needs admin mode.".into())),
+    }
+}
+
+macro_rules! extractor {
+    ($type:ty, $how:path) => {
+        impl FromRequest for $type {
             type Error = AppError;
             type Future = Ready<Result<Self, AppError>>;
-            fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-                ready(Err(AppError::Unauthorized))
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let app = request.app_data::<Data<App>>().expect("startup gives every request the App");
+                ready($how(app, request))
             }
         }
-    )*};
+    };
 }
-refuse!(Artist, Admin, Studio);
+extractor!(Studio, studio);
+extractor!(Artist, artist);
+extractor!(Admin, admin);

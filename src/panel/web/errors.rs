@@ -14,10 +14,15 @@ pub async fn pages_of_errors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let api = request.path().starts_with("/api/");
+    let api = request.path().starts_with("/api/") || wants_json(request.headers());
     let response = next.call(request).await?.map_into_boxed_body();
     let shown = response.response().extensions().get::<Shown>().cloned();
     Ok(match shown {
+        // Nobody is logged in: the door knows whether the key or a profile comes first.
+        Some(shown) if !api && shown.status == 401 => {
+            let door = HttpResponse::SeeOther().insert_header((header::LOCATION, "/")).finish();
+            response.into_response(door)
+        }
         Some(shown) if !api => {
             let status = response.status();
             let page = HttpResponse::build(status)
@@ -28,6 +33,12 @@ pub async fn pages_of_errors(
         }
         _ => response,
     })
+}
+
+/// Whether the caller is a script that reads JSON.
+pub(super) fn wants_json(headers: &header::HeaderMap) -> bool {
+    let accepts = |value: &header::HeaderValue| value.to_str().is_ok_and(|text| text.contains("application/json"));
+    headers.get(header::ACCEPT).is_some_and(accepts)
 }
 
 /// The error page.

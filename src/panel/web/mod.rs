@@ -2,12 +2,15 @@
 //! handlers and their extractors.
 
 pub mod api;
+mod asker;
 pub mod auth;
 pub mod doors;
 mod errors;
+mod front;
 pub mod pages;
 
 pub use errors::pages_of_errors;
+pub use front::{dress, form_limit, wall};
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -49,6 +52,21 @@ macro_rules! routes {
 }
 
 routes! {
+    Open   "/"                  { get doors::picker::page }
+    Open   "/key"               { get doors::key::page, post doors::key::enter }
+    Open   "/ticket"            { post doors::key::ticket }
+    Open   "/password"          { get doors::password::page, post doors::password::set }
+    Studio "/first"             { post doors::first::make }
+    Studio "/pick/{id}"         { post doors::picker::pick }
+    Studio "/pin/{id}"          { get doors::pin::page, post doors::pin::enter }
+    Studio "/switch"            { post doors::leave::switch }
+    Open   "/logout"            { post doors::leave::logout }
+    Artist "/profile/pin"       { post doors::profile::set_pin }
+    Artist "/profile/theme"     { post doors::profile::set_theme }
+    Artist "/profile/shortcuts" { post doors::profile::set_shortcuts }
+    Admin  "/profile/password"  { post doors::profile::set_password }
+    Artist "/admin"             { get doors::admin::page, post doors::admin::turn_on }
+    Artist "/admin/off"         { post doors::admin::turn_off }
     Open   "/healthz"        { get api::health::healthz }
     Open   "/readyz"         { get api::health::readyz }
     Open   "/api/v1/healthz" { get api::health::healthz }

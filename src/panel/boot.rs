@@ -1,0 +1,89 @@
+//! What happens between opening the store and serving, and goes on beside it: users.toml is read and
+//! watched, and what only standard output may know is gathered. Knows no page.
+
+use crate::doors::{Doors, TicketKind};
+use crate::logins::Logins;
+use crate::secrets::Secret;
+use crate::store::StoreError;
+use crate::users::{Role, Users};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How often users.toml is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// A larger file is no list of users.
+const USERS_FILE_MAX: u64 = 1 << 20;
+
+/// What is told once, at start, to whoever reads standard output. It never reaches a log.
+#[derive(Debug, Default)]
+pub struct News {
+    /// The studio key, at the first start.
+    pub first_key: Option<Secret>,
+    /// Admins without a password: name, and a link that sets it.
+    pub password_links: Vec<(String, Secret)>,
+    /// Nobody exists yet: the first page makes the first profile.
+    pub first_page: bool,
+}
+
+/// Gathers the news of this start.
+pub async fn news(users: &Users, doors: &Doors, first_key: Option<Secret>) -> Result<News, StoreError> {
+    let mut password_links = Vec::new();
+    for profile in users.list() {
+        if profile.role == Role::Admin && !profile.has_password && !profile.disabled {
+            let link = doors.link(TicketKind::Password, Some(profile.id)).await?;
+            password_links.push((profile.name, link));
+        }
+    }
+    Ok(News { first_key, password_links, first_page: users.is_empty() })
+}
+
+/// Reads users.toml and applies it. A file that does not exist changes nothing, and is told only where the
+/// studio has profiles that it should know about.
+pub async fn sync_users(users: &Users, logins: &Logins, file: &Path) -> Result<(), StoreError> {
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(e) => {
+            if e.kind() != io::ErrorKind::NotFound || users.list().iter().any(|profile| profile.from_file) {
+                users.file_unreadable(&e);
+            }
+            return Ok(());
+        }
+    };
+    for id in users.apply_file(&text).await? {
+        logins.end_of(id).await?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    if std::fs::metadata(file)?.len() > USERS_FILE_MAX {
+        return Err(io::Error::other("it is over 1 MiB"));
+    }
+    std::fs::read_to_string(file)
+}
+
+/// What changes when a file does: time and size.
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let meta = std::fs::metadata(file).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+/// Applies users.toml again whenever it changes; `seen` is its stamp when it was last applied. Ends only
+/// with the task.
+pub async fn watch_users(users: Users, logins: Logins, file: PathBuf) {
+    let mut seen = stamp(&file);
+    let mut interval = tokio::time::interval(LOOK);
+    loop {
+        interval.tick().await;
+        let now = stamp(&file);
+        if now == seen {
+            continue;
+        }
+        if let Err(e) = sync_users(&users, &logins, &file).await {
+            tracing::error!("users.toml could not be applied: {e}");
+            continue;
+        }
+        seen = now;
+    }
+}

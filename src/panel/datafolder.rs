@@ -1,0 +1,184 @@
+//! The data folder: its layout and modes, and the rule that one panel has it at a time. On a local disk a
+//! flock keeps others out; on a network file system, where locks lie, a lease file. Knows nothing of what
+//! is in the folders.
+
+mod lease;
+
+pub use lease::{Lease, LeaseLost};
+
+use crate::config::Surroundings;
+use crate::store::Place;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Folders below the data folder, with their modes. `state` is made by the store's own rule, 0700.
+const FOLDERS: [(&str, u32); 4] = [("outputs", 0o700), ("models", 0o755), ("logs", 0o700), ("spool", 0o700)];
+
+/// Who has the data folder: written into the lock for the one who is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Host name.
+    pub host: String,
+    /// Id of the rented pod, where there is one.
+    pub pod: Option<String>,
+    /// Of this boot of the machine: pids begin anew with each.
+    pub boot: String,
+    /// Process id.
+    pub pid: u32,
+    /// When that process started, in the kernel's ticks since boot: a pid alone may be another's by now.
+    pub started: u64,
+}
+
+impl Holder {
+    /// This process.
+    pub fn this(surroundings: &Surroundings) -> Holder {
+        let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_string()).unwrap_or_default();
+        let pid = std::process::id();
+        Holder {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pod: surroundings.pod().map(str::to_string),
+            boot: read("/proc/sys/kernel/random/boot_id"),
+            pid,
+            started: start_of(pid).unwrap_or(0),
+        }
+    }
+
+    /// Whether it was a process of this boot of this machine that is gone now.
+    fn is_dead_here(&self, me: &Holder) -> bool {
+        let same_machine = self.host == me.host && self.pod == me.pod;
+        same_machine && (self.boot != me.boot || start_of(self.pid) != Some(self.started))
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {}", self.pid, self.pod.as_deref().unwrap_or(&self.host))
+    }
+}
+
+/// Field 22 of `/proc/PID/stat`. The name in field 2 may hold anything, so it is counted from its end.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+/// Why the data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataFolderError {
+    /// Another panel, or a command, has it.
+    #[error("the data folder {} is in use by {holder}. Stop that one first, or name another folder with --data.", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// It cannot be made or written.
+    #[error("the data folder {} cannot be used: {why}", .folder.display())]
+    Unusable {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's words.
+        why: io::Error,
+    },
+}
+
+/// The data folder, held by this process until this value is dropped.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    hold: Hold,
+}
+
+#[derive(Debug)]
+enum Hold {
+    /// The kernel forgets the lock with the file.
+    Lock { _file: File },
+    /// Renewed by a thread.
+    Lease(Lease),
+}
+
+impl DataFolder {
+    /// Makes what is missing and takes the folder. On a network file system it may wait 30 s for a lease
+    /// that nobody renews.
+    pub fn take(path: &Path, surroundings: &Surroundings) -> Result<DataFolder, DataFolderError> {
+        let unusable = |why| DataFolderError::Unusable { folder: path.to_path_buf(), why };
+        let in_use = |holder: String| DataFolderError::InUse { folder: path.to_path_buf(), holder };
+        DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(unusable)?;
+        let state = path.join("state");
+        let place = Place::of(&state).map_err(unusable)?;
+        for (name, mode) in FOLDERS {
+            DirBuilder::new().recursive(true).mode(mode).create(path.join(name)).map_err(unusable)?;
+        }
+        let me = Holder::this(surroundings);
+        let hold = match place {
+            Place::Local => Hold::Lock { _file: lock(&state, &me).map_err(unusable)?.map_err(in_use)? },
+            Place::Network => Hold::Lease(Lease::take(&state, me).map_err(unusable)?.map_err(|h| in_use(h.to_string()))?),
+        };
+        Ok(DataFolder { path: path.to_path_buf(), hold })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the folder is still this process's: asked before each commit.
+    pub fn check(&self) -> Result<(), LeaseLost> {
+        match &self.hold {
+            Hold::Lock { .. } => Ok(()),
+            Hold::Lease(lease) => lease.check(),
+        }
+    }
+}
+
+/// The locked file; or who has it.
+fn lock(state: &Path, me: &Holder) -> io::Result<Result<File, String>> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(state.join("lock"))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let holder = serde_json::from_str::<Holder>(&text);
+        return Ok(Err(holder.map_or_else(|_| "another process".to_string(), |h| h.to_string())));
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&serde_json::to_vec(me)?)?;
+    Ok(Ok(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_second_one_is_refused_and_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let surroundings = Config::for_tests(folder.path()).surroundings;
+        let data = folder.path().join("data");
+        let first = DataFolder::take(&data, &surroundings).unwrap();
+        let refused = DataFolder::take(&data, &surroundings).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {} on ", std::process::id())), "{refused}");
+        assert!(first.check().is_ok());
+        drop(first);
+        DataFolder::take(&data, &surroundings).unwrap();
+        let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("state"), mode("outputs"), mode("state/lock")), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_start_too() {
+        let me = Holder::this(&Config::for_tests(Path::new("/nowhere")).surroundings);
+        assert!(me.started > 0 && !me.boot.is_empty());
+        assert!(!me.is_dead_here(&me));
+        assert!(Holder { started: me.started + 1, ..me.clone() }.is_dead_here(&me), "the pid is another's now");
+        assert!(Holder { boot: "earlier".into(), ..me.clone() }.is_dead_here(&me));
+        assert!(!Holder { host: "elsewhere".into(), started: 1, ..me.clone() }.is_dead_here(&me));
+    }
+}

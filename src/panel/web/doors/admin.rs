@@ -1,0 +1,87 @@
+//! `/admin`: admin mode on and off. Knows no page that needs it.
+
+use super::{Fields, Foot, OneSecret, Refused, again, fields, is_private, next, refused, ssh_line};
+use crate::users::Role;
+use crate::{App, error::AppError, web::auth::Artist};
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+/// The password for admin mode, or why it cannot be turned on here.
+#[derive(Debug, Template)]
+#[template(path = "doors/admin.html")]
+pub struct AdminPage {
+    /// The door's foot.
+    pub foot: Foot,
+    /// The profile's own theme.
+    pub theme: &'static str,
+    /// Whose password.
+    pub name: String,
+    /// The profile's id, for the command that sets a password.
+    pub id: String,
+    /// It has a password.
+    pub has_password: bool,
+    /// Where a password cannot be typed safely: the command that helps.
+    pub ssh: Option<String>,
+    /// What was wrong with the last try.
+    pub refused: Option<Refused>,
+}
+
+impl AdminPage {
+    fn new(app: &App, request: &HttpRequest, artist: &Artist, refused: Option<Refused>) -> AdminPage {
+        let profile = &artist.profile;
+        AdminPage {
+            foot: Foot::of(request),
+            theme: profile.theme.as_str(),
+            name: profile.name.clone(),
+            id: profile.id.to_string(),
+            has_password: profile.has_password,
+            ssh: (!is_private(request)).then(|| ssh_line(app, request)),
+            refused,
+        }
+    }
+}
+
+fn only_admins(artist: &Artist) -> Result<(), AppError> {
+    if artist.profile.role == Role::Admin { Ok(()) } else { Err(AppError::Forbidden("This profile is not an admin.".into())) }
+}
+
+/// `GET /admin`.
+pub async fn page(app: Data<App>, request: HttpRequest, artist: Artist) -> Result<HttpResponse, AppError> {
+    only_admins(&artist)?;
+    if artist.admin_minutes.is_some() {
+        return Ok(next(&request, "/studio", &[]));
+    }
+    super::page(StatusCode::OK, &AdminPage::new(&app, &request, &artist, None))
+}
+
+/// `POST /admin`, field `password`. Only a browser's login has an admin mode.
+pub async fn turn_on(
+    app: Data<App>,
+    request: HttpRequest,
+    artist: Artist,
+    typed: Fields<OneSecret>,
+) -> Result<HttpResponse, AppError> {
+    only_admins(&artist)?;
+    let login = artist.login.ok_or_else(|| AppError::Forbidden("An API token has no admin mode.".into()))?;
+    let form = AdminPage::new(&app, &request, &artist, None);
+    if form.ssh.is_some() || !form.has_password {
+        return super::page(StatusCode::FORBIDDEN, &form);
+    }
+    let id = &artist.profile.id;
+    let guess = app.doors.try_password(id, app.users.password_hash(id), fields(typed).secret).await?;
+    if let Some(why) = refused(guess, "Wrong password.") {
+        return again(&request, &why, &AdminPage { refused: Some(why.clone()), ..form });
+    }
+    app.logins.set_admin(&login, true);
+    Ok(next(&request, "/studio", &[]))
+}
+
+/// `POST /admin/off`.
+pub async fn turn_off(app: Data<App>, request: HttpRequest, artist: Artist) -> Result<HttpResponse, AppError> {
+    if let Some(login) = artist.login {
+        app.logins.set_admin(&login, false);
+    }
+    Ok(next(&request, "/studio", &[]))
+}
