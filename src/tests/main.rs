@@ -2,5 +2,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests start servers and browsers and read EASEL_TEST_LONG")]
 
 mod browser;
+mod load;
 mod program;
 mod tidy;

@@ -168,7 +168,10 @@ const ARGUMENTS: [&str; 10] = [
 fn printed_port(chromedriver: &mut Child) -> u16 {
     let stdout = chromedriver.stdout.take().unwrap();
     let mut lines = BufReader::new(stdout).lines();
-    let line = lines.find(|l| l.as_ref().is_ok_and(|l| l.contains("successfully on port"))).expect("chromedriver says its port").unwrap();
+    let line = lines
+        .find(|l| l.as_ref().is_ok_and(|l| l.contains("successfully on port")))
+        .expect("chromedriver says its port")
+        .unwrap();
     std::thread::spawn(move || lines.for_each(drop));
     line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap()
 }
