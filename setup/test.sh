@@ -22,6 +22,7 @@ missing=()
 need chromium chromium
 need chromedriver chromium-driver
 need wrk wrk
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   sudo=''
   [ "$(id -u)" -eq 0 ] || sudo=sudo
@@ -31,6 +32,16 @@ fi
 for program in cargo node npm cc perl make; do
   command -v "$program" >/dev/null || { echo "missing: $program (see the prerequisites in README.md)" >&2; exit 1; }
 done
+
+step "tools of the tests"
+tools=target/tools
+if [ ! -x $tools/bin/cargo-deny ]; then
+  cargo install cargo-deny --version 0.20.2 --locked --quiet --root $tools
+fi
+if [ ! -x $tools/python/bin/schemathesis ]; then
+  python3 -m venv $tools/python
+  $tools/python/bin/pip --disable-pip-version-check --quiet install schemathesis==4.32.5
+fi
 
 step "format"
 cargo fmt --all --check
@@ -45,9 +56,7 @@ step "documentation"
 RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --no-deps --document-private-items --locked -q
 
 step "licences, sources and bans of the dependencies"
-deny=target/tools/bin/cargo-deny
-[ -x "$deny" ] || cargo install cargo-deny --version 0.20.2 --locked --quiet --root target/tools
-"$deny" --log-level error check licenses bans sources
+$tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step "tests"
 cargo test --release --workspace --locked

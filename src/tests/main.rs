@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start servers and browsers and read EASEL_TEST_LONG")]
 
 mod browser;
+mod contract;
 mod load;
 mod program;
 mod tidy;
