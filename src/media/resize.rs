@@ -3,8 +3,9 @@
 
 use crate::{Gray8, Rgb8};
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::{U8, U8x3},
 };
 
 /// Scales until `width` × `height` is covered, keeps the middle. Lanczos, radius 3.
@@ -13,13 +14,13 @@ pub fn cover(picture: &Rgb8, width: u32, height: u32) -> Rgb8 {
         return picture.clone();
     }
     let filter = ResizeAlg::Convolution(FilterType::Lanczos3);
-    let data = scale(PixelType::U8x3, (picture.width(), picture.height()), picture.data(), (width, height), filter);
+    let data = scale::<U8x3>((picture.width(), picture.height()), picture.data(), (width, height), filter);
     Rgb8::new(width, height, data).expect("the destination was made in this size")
 }
 
 /// The same cut as [`cover`], for a mask: nearest pixel, then 255 from half grey up and 0 below.
 pub fn cover_mask(mask: &Gray8, width: u32, height: u32) -> Gray8 {
-    let mut data = scale(PixelType::U8, (mask.width(), mask.height()), mask.data(), (width, height), ResizeAlg::Nearest);
+    let mut data = scale::<U8>((mask.width(), mask.height()), mask.data(), (width, height), ResizeAlg::Nearest);
     for value in &mut data {
         *value = if *value >= 128 { 255 } else { 0 };
     }
@@ -35,16 +36,18 @@ pub fn within(picture: &Rgb8, side: u32) -> Rgb8 {
     let fit = |n: u32| (u64::from(n) * u64::from(side) / u64::from(longest)).clamp(1, u64::from(side)) as u32;
     let (width, height) = (fit(picture.width()), fit(picture.height()));
     let filter = ResizeAlg::Convolution(FilterType::CatmullRom);
-    let data = scale(PixelType::U8x3, (picture.width(), picture.height()), picture.data(), (width, height), filter);
+    let data = scale::<U8x3>((picture.width(), picture.height()), picture.data(), (width, height), filter);
     Rgb8::new(width, height, data).expect("the destination was made in this size")
 }
 
-fn scale(pixel: PixelType, from: (u32, u32), data: &[u8], to: (u32, u32), algorithm: ResizeAlg) -> Vec<u8> {
-    let source = ImageRef::new(from.0, from.1, data, pixel).expect("pixel types check their length");
-    let mut target = Image::new(to.0, to.1, pixel);
+/// Typed by its pixel, because the untyped call makes the compiler build every filter for every pixel type.
+fn scale<P: PixelTrait>(from: (u32, u32), data: &[u8], to: (u32, u32), algorithm: ResizeAlg) -> Vec<u8> {
+    let mut scaled = vec![0; to.0 as usize * to.1 as usize * P::size()];
+    let source = TypedImageRef::<P>::from_buffer(from.0, from.1, data).expect("pixel types check their length");
+    let mut target = TypedImage::<P>::from_buffer(to.0, to.1, &mut scaled).expect("made in this size");
     let options = ResizeOptions::new().resize_alg(algorithm).fit_into_destination(Some((0.5, 0.5)));
-    Resizer::new().resize(&source, &mut target, &options).expect("source and target have the same pixel type");
-    target.into_vec()
+    Resizer::new().resize_typed(&source, &mut target, &options).expect("the crop box lies within the source");
+    scaled
 }
 
 #[cfg(test)]
