@@ -16,3 +16,8 @@ pub use decode::{DecodeError, Probe};
 pub use encode::EncodeError;
 pub use inspect::{Inspected, Source};
 pub use pixels::{Gray8, Rgb8};
+
+#[cfg(test)]
+mod tests {
+    pub(crate) mod random;
+}
