@@ -6,14 +6,17 @@
 //! is being made.
 
 pub mod cpu;
+pub mod embedded;
 pub mod golden;
 pub mod json;
+pub mod library;
 pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod noise;
 pub mod ops;
 pub mod plan;
+pub mod registry;
 pub mod samplers;
 pub mod schedule;
 pub mod session;
