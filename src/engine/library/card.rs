@@ -88,11 +88,7 @@ pub(super) fn build(source: &Source, family: &Family, tensors: &Tensors, name: &
         about: if words.about.is_empty() { about(family, distilled).into() } else { words.about },
         native: (native, native),
         side: (SIDES.0, wishes.largest_side.unwrap_or(SIDES.1).clamp(native, SIDES.1)),
-        presets: [
-            (Preset::Fast, balanced.div_ceil(2)),
-            (Preset::Balanced, balanced),
-            (Preset::Quality, balanced * 2),
-        ],
+        presets: [(Preset::Fast, balanced.div_ceil(2)), (Preset::Balanced, balanced), (Preset::Quality, balanced * 2)],
         defaults,
         samplers,
         chunk_tokens: positions.saturating_sub(2).max(1),
