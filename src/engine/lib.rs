@@ -8,6 +8,7 @@
 pub mod cpu;
 pub mod embedded;
 pub mod golden;
+pub mod guidance;
 pub mod json;
 pub mod library;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod registry;
 pub mod samplers;
 pub mod schedule;
 pub mod session;
+pub mod text;
 pub mod weights;
 
 use protocol::{Problem, Recipe};
