@@ -34,8 +34,7 @@ pub enum Source {
 }
 
 /// One model.
-#[derive(Clone)]
-#[allow(missing_debug_implementations, reason = "a family holds functions")]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// For forms and checks.
     pub info: ModelInfo,
@@ -48,8 +47,7 @@ pub struct Entry {
 }
 
 /// Everything that can be loaded, and what was found but cannot.
-#[derive(Clone, Default)]
-#[allow(missing_debug_implementations, reason = "a family holds functions")]
+#[derive(Clone, Debug, Default)]
 pub struct Library {
     /// The models: the embedded one first, then by path.
     pub entries: Vec<Entry>,

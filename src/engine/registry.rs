@@ -7,9 +7,14 @@ use std::ops::ControlFlow;
 /// Hears of (bytes read, bytes to read) while a model is loaded; breaks it off.
 pub type OnLoad<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
+/// Counts tokens, without the rest of the model: prompts are counted while a job has the pipeline.
+pub trait Counter: Send {
+    /// Tokens without begin and end, and the chunks that they fill (at least 1).
+    fn count(&self, prompt: &str) -> (u32, u32);
+}
+
 /// One family.
-#[derive(Clone, Copy)]
-#[allow(missing_debug_implementations, reason = "holds functions")]
+#[derive(Clone, Copy, Debug)]
 pub struct Family {
     /// Name in [`protocol::ModelInfo::family`].
     pub name: &'static str,
@@ -19,6 +24,8 @@ pub struct Family {
     pub detect: fn(&Tensors) -> bool,
     /// Loads it onto a CPU of so many threads.
     pub load: fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>,
+    /// Reads its tokenizer alone.
+    pub counter: fn(&Source) -> Result<Box<dyn Counter>, EngineError>,
 }
 
 /// Every family, in the order in which they are tried.
@@ -28,12 +35,14 @@ pub const FAMILIES: [Family; 2] = [
         inpaint_channels: false,
         detect: |tensors| is_sd1(tensors) && input_channels(tensors) == Some(4),
         load: load_sd15,
+        counter: counter_sd15,
     },
     Family {
         name: "sd15-inpaint",
         inpaint_channels: true,
         detect: |tensors| is_sd1(tensors) && input_channels(tensors) == Some(9),
         load: load_sd15,
+        counter: counter_sd15,
     },
 ];
 
@@ -41,6 +50,10 @@ pub const FAMILIES: [Family; 2] = [
 const SINGLE: &str = "model.diffusion_model.";
 
 fn load_sd15(_source: &Source, _threads: usize, _on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
+    Err(crate::weights::bad("Models cannot be loaded by this build."))
+}
+
+fn counter_sd15(_source: &Source) -> Result<Box<dyn Counter>, EngineError> {
     Err(crate::weights::bad("Models cannot be loaded by this build."))
 }
 
