@@ -7,6 +7,8 @@ mod generate;
 mod golden;
 mod key;
 mod models;
+mod offline;
+mod secret;
 mod serve;
 mod status;
 mod user;
@@ -145,6 +147,12 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 #[allow(clippy::print_stderr, reason = "a command line's errors belong there")]
 fn complain(why: &anyhow::Error) {
     eprintln!("easel: {why:#}");
+}
+
+/// A line for the person, beside the output.
+#[allow(clippy::print_stderr, reason = "standard output may be read by a script")]
+pub(crate) fn note(line: impl std::fmt::Display) {
+    eprintln!("{line}");
 }
 
 /// A line of a subcommand's output. A closed pipe is the reader's choice and no error.

@@ -1,11 +1,13 @@
-//! `easel status`.
+//! `easel status`: whether a server runs on this data folder, and how it is. Knows no HTTP.
 
-use super::{Exit, Failure, Shared};
+use super::{Exit, Failure, Shared, offline};
+use panel::control::Control;
 
 /// Flags of `status`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_shared: &Shared, _args: Args) -> Result<Exit, Failure> {
-    Err(anyhow::anyhow!("not in this build yet").into())
+/// Asks the server.
+pub(crate) fn run(shared: &Shared, _args: Args) -> Result<Exit, Failure> {
+    offline::run(shared, Control::Status)
 }

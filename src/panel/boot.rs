@@ -27,7 +27,8 @@ pub struct News {
 }
 
 /// Gathers the news of this start.
-pub async fn news(users: &Users, doors: &Doors, first_key: Option<Secret>) -> Result<News, StoreError> {
+pub async fn news(users: &Users, doors: &Doors) -> Result<News, StoreError> {
+    let first_key = doors.first_key().await?;
     let mut password_links = Vec::new();
     for profile in users.list() {
         if profile.role == Role::Admin && !profile.has_password && !profile.disabled {

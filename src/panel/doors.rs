@@ -89,15 +89,19 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// The door that this configuration describes, on the port that was really bound. At the first start
-    /// it makes the studio key and returns it, for standard output and nothing else.
-    pub async fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<(Doors, Option<Secret>), DoorError> {
+    /// The door that this configuration describes, on the port that was really bound.
+    pub async fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<Doors, DoorError> {
         let facts = Facts { origins: Origins::of(config, port)?, bound: config.bind, surroundings: config.surroundings.clone() };
         let hasher = tokio::task::spawn_blocking(Hasher::new).await.expect("hashing does not panic");
-        let doors = Doors { facts: Arc::new(facts), store, clock, hasher };
-        let known = doors.store.run(|c| accounts::studio_key(c)).await?;
-        let made = if known.is_none() { Some(doors.new_key().await?) } else { None };
-        Ok((doors, made))
+        Ok(Doors { facts: Arc::new(facts), store, clock, hasher })
+    }
+
+    /// Makes the studio key where there is none yet, and returns it: for standard output and nothing else.
+    pub async fn first_key(&self) -> Result<Option<Secret>, StoreError> {
+        match self.store.read(|c| accounts::studio_key(c)).await? {
+            Some(_) => Ok(None),
+            None => self.new_key().await.map(Some),
+        }
     }
 
     /// The origins of this studio.

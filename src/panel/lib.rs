@@ -7,6 +7,7 @@ mod beneath;
 pub mod boot;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod datafolder;
 pub mod doors;
 pub mod engine_client;

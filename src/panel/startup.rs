@@ -6,6 +6,7 @@ use crate::{
     boot::{self, News},
     clock::Clock,
     config::Config,
+    control::{Desk, socket::Socket},
     datafolder::DataFolder,
     doors::Doors,
     engine_client::EngineClient,
@@ -73,7 +74,7 @@ impl Application {
             engine: engine.clone(),
             clock: clock.clone(),
         };
-        let (doors, first_key) = Doors::open(&config, port, store.clone(), clock.clone()).await?;
+        let doors = Doors::open(&config, port, store.clone(), clock.clone()).await?;
         let app = App {
             users: Users::open(store.clone(), clock.clone()).await?,
             logins: Logins::open(store.clone(), clock.clone()).await?,
@@ -88,7 +89,7 @@ impl Application {
             store,
         };
         boot::sync_users(&app.users, &app.logins, &app.config.users).await?;
-        let news = boot::news(&app.users, &app.doors, first_key).await?;
+        let news = boot::news(&app.users, &app.doors).await?;
         Ok(Application { app, port, listener, news, folder })
     }
 
@@ -126,6 +127,7 @@ impl Application {
         let server = serve(app.clone(), listener)?;
         let watch = boot::watch_users(app.users.clone(), app.logins.clone(), app.config.users.clone());
         let watch = tokio::spawn(watch);
+        let control = tokio::spawn(Socket::listen(&app.config)?.serve(Desk::of(&app)));
         let handle = server.handle();
         let sweeper = tokio::spawn(sweep(app.clone()));
         let serving = tokio::spawn(server);
@@ -138,6 +140,8 @@ impl Application {
         serving.await.context("serving")?.context("serving")?;
         app.jobs.stop().await;
         app.engine.stop().await;
+        control.abort();
+        let _ = control.await;
         drop(folder);
         Ok(())
     }

@@ -1,0 +1,264 @@
+//! What the command line may ask of a studio, whether a server runs or not: one enum of questions, one of
+//! answers, and the desk that answers them. Knows no HTTP. `control/socket.rs` carries them, one JSON line
+//! each way.
+
+pub mod socket;
+
+use crate::config::Config;
+use crate::datafolder::{DataFolder, DataFolderError};
+use crate::doors::{Doors, TicketKind};
+use crate::engine_client::{EngineClient, EngineStatus, EngineView};
+use crate::logins::Logins;
+use crate::secrets::{Secret, check_password, check_pin};
+use crate::store::{Store, StoreError};
+use crate::users::{Name, Profile, ProfileId, Role, UserError, Users};
+use crate::{App, Clock};
+use serde::{Deserialize, Serialize};
+
+/// Who did it, in the record of changes.
+const BY: &str = "command line";
+
+/// What is asked. `user` is an id, or a name that only one profile has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are those of the command line")]
+pub enum Control {
+    /// How the server is.
+    Status,
+    /// All profiles.
+    UserList,
+    /// A new profile.
+    UserAdd { name: Name, id: Option<ProfileId>, role: Role },
+    /// Sets the PIN, or removes it.
+    UserSetPin { user: String, pin: Option<Secret> },
+    /// Sets the password for admin mode.
+    UserSetPassword { user: String, password: Secret },
+    /// Ends its logins and keeps it from being picked.
+    UserDisable { user: String },
+    /// Makes it usable again.
+    UserEnable { user: String },
+    /// Gives the role that users.toml asks for.
+    UserConfirm { user: String },
+    /// A new API token, shown once.
+    UserToken { user: String },
+    /// Ends its API tokens.
+    UserRevokeTokens { user: String },
+    /// A link into the studio.
+    KeyShowLink { user: Option<String> },
+    /// A new studio key, shown once; all logins end.
+    KeyReset,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields say what they are")]
+pub enum Reply {
+    /// It is done; a sentence says what.
+    Done { message: String },
+    /// The profiles, oldest first, and what is wrong with users.toml.
+    Users { users: Vec<UserLine>, problems: Vec<String> },
+    /// A secret that is shown this once, and what it is for.
+    Once { message: String, secret: Secret },
+    /// The server.
+    Status(Status),
+    /// It cannot be done as asked.
+    Refused { why: String },
+    /// It went wrong.
+    Failed { why: String },
+}
+
+/// A profile on a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields say what they are")]
+pub struct UserLine {
+    pub id: String,
+    pub name: String,
+    pub role: Role,
+    pub pending: Option<Role>,
+    pub has_pin: bool,
+    pub has_password: bool,
+    pub disabled: bool,
+}
+
+/// How a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields say what they are")]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub url: String,
+    /// Where the engine computes and how it is, in words.
+    pub engine: String,
+    pub profiles: usize,
+    pub problems: Vec<String>,
+}
+
+/// Answers questions: over the parts of a running server, or over the store of one that is not running.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    users: Users,
+    logins: Logins,
+    doors: Doors,
+    /// Only a running server has one.
+    engine: Option<EngineClient>,
+}
+
+/// Why the store could not be opened for a command.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// Somebody has the folder, or it cannot be used.
+    #[error(transparent)]
+    Folder(#[from] DataFolderError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] crate::store::OpenError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration names no origin.
+    #[error(transparent)]
+    Door(#[from] crate::doors::DoorError),
+}
+
+impl Desk {
+    /// Of a running server.
+    pub fn of(app: &App) -> Desk {
+        let engine = Some(app.engine.clone());
+        Desk { users: app.users.clone(), logins: app.logins.clone(), doors: app.doors.clone(), engine }
+    }
+
+    /// Of a studio that nobody serves: takes the data folder for as long as the command runs.
+    pub async fn offline(config: &Config) -> Result<(DataFolder, Desk), OfflineError> {
+        let folder = DataFolder::take(&config.data, &config.surroundings)?;
+        let (store, clock) = (Store::open(&config.data.join("state"))?, Clock::real());
+        let doors = Doors::open(config, config.port, store.clone(), clock.clone()).await?;
+        let users = Users::open(store.clone(), clock.clone()).await?;
+        let logins = Logins::open(store, clock).await?;
+        Ok((folder, Desk { users, logins, doors, engine: None }))
+    }
+
+    /// Does what is asked.
+    pub async fn answer(&self, ask: Control) -> Reply {
+        match self.carry_out(ask).await {
+            Ok(reply) => reply,
+            Err(UserError::Store(e)) => Reply::Failed { why: e.to_string() },
+            Err(e) => Reply::Refused { why: e.to_string() },
+        }
+    }
+
+    async fn carry_out(&self, ask: Control) -> Result<Reply, UserError> {
+        let done = |message: String| Ok(Reply::Done { message });
+        match ask {
+            Control::Status => Ok(self.status()),
+            Control::UserList => {
+                let users = self.users.list().into_iter().map(line).collect();
+                Ok(Reply::Users { users, problems: self.users.problems() })
+            }
+            Control::UserAdd { name, id, role } => {
+                let made = self.users.add(name, id, role, BY).await?;
+                done(format!("Made {} with the id \"{}\".", made.name, made.id))
+            }
+            Control::UserSetPin { user, pin } => self.set_pin(&user, pin).await,
+            Control::UserSetPassword { user, password } => {
+                check_password(&password)?;
+                let profile = self.users.find(&user)?;
+                let hash = self.doors.hasher().hash(password).await?;
+                self.users.set_password(&profile.id, hash, BY).await?;
+                done(format!("{} has a new password for admin mode.", profile.name))
+            }
+            Control::UserDisable { user } => {
+                let profile = self.users.find(&user)?;
+                self.users.set_disabled(&profile.id, true, BY).await?;
+                self.logins.end_of(profile.id).await?;
+                done(format!("{} is disabled and logged out. The files are kept.", profile.name))
+            }
+            Control::UserEnable { user } => {
+                let profile = self.users.find(&user)?;
+                self.users.set_disabled(&profile.id, false, BY).await?;
+                done(format!("{} can be picked again.", profile.name))
+            }
+            Control::UserConfirm { user } => {
+                let profile = self.users.find(&user)?;
+                let now = self.users.confirm_role(&profile.id, BY).await?;
+                done(format!("{} is an {}.", now.name, now.role.as_str()))
+            }
+            Control::UserToken { user } => {
+                let profile = self.users.find(&user)?;
+                let secret = self.logins.new_token(profile.id).await?;
+                Ok(Reply::Once { message: format!("API token of {}, shown this once:", profile.name), secret })
+            }
+            Control::UserRevokeTokens { user } => {
+                let profile = self.users.find(&user)?;
+                let count = self.logins.end_tokens_of(profile.id).await?;
+                done(format!("{count} API tokens of {} are worth nothing now.", profile.name))
+            }
+            Control::KeyShowLink { user } => self.show_link(user).await,
+            Control::KeyReset => {
+                let secret = self.doors.new_key().await?;
+                self.logins.forget_all();
+                Ok(Reply::Once { message: "Everybody is logged out. New studio key, shown this once:".into(), secret })
+            }
+        }
+    }
+
+    /// Sets or removes a PIN. Whoever is logged in without it is logged out.
+    async fn set_pin(&self, user: &str, pin: Option<Secret>) -> Result<Reply, UserError> {
+        let profile = self.users.find(user)?;
+        let hash = match pin {
+            Some(pin) => {
+                check_pin(&pin)?;
+                Some(self.doors.hasher().hash(pin).await?)
+            }
+            None => None,
+        };
+        let word = if hash.is_some() { "has a new PIN" } else { "has no PIN any more" };
+        self.users.set_pin(&profile.id, hash, BY).await?;
+        self.logins.end_of(profile.id).await?;
+        Ok(Reply::Done { message: format!("{} {word}.", profile.name) })
+    }
+
+    async fn show_link(&self, user: Option<String>) -> Result<Reply, UserError> {
+        let profile = user.map(|user| self.users.find(&user)).transpose()?;
+        let secret = self.doors.link(TicketKind::Studio, profile.map(|p| p.id)).await?;
+        Ok(Reply::Once { message: "This link works once, for 15 minutes:".into(), secret })
+    }
+
+    fn status(&self) -> Reply {
+        let Some(engine) = &self.engine else {
+            return Reply::Refused { why: "No server runs on this data folder.".into() };
+        };
+        Reply::Status(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            url: self.doors.origins().own().to_string(),
+            engine: in_words(&engine.view()),
+            profiles: self.users.list().len(),
+            problems: self.users.problems(),
+        })
+    }
+}
+
+/// "ready on CPU, 2 cores".
+pub fn in_words(view: &EngineView) -> String {
+    let device = if view.device.is_empty() { String::new() } else { format!(" on {}", view.device) };
+    match &view.status {
+        EngineStatus::Starting => "starting".into(),
+        EngineStatus::Ready => format!("ready{device}"),
+        EngineStatus::Restarting { why } => format!("starting again: {why}"),
+        EngineStatus::Failed { why } => format!("failed: {why}"),
+        EngineStatus::Stopped => "stopped".into(),
+    }
+}
+
+fn line(p: Profile) -> UserLine {
+    UserLine {
+        id: p.id.to_string(),
+        name: p.name,
+        role: p.role,
+        pending: p.pending,
+        has_pin: p.has_pin,
+        has_password: p.has_password,
+        disabled: p.disabled,
+    }
+}
