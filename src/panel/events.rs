@@ -8,7 +8,7 @@
 mod channel;
 mod subscription;
 
-pub use subscription::Subscription;
+pub use subscription::{Batch, Subscription};
 
 use crate::{
     store::{Store, StoreError, events as table},
@@ -131,9 +131,9 @@ impl Events {
         self.channel(profile).forget(job);
     }
 
-    /// Whether anybody listens to that profile.
-    pub fn has_listeners(&self, profile: &ProfileId) -> bool {
-        self.channel(profile).has_listeners()
+    /// The last number: what a page that is made now goes on from.
+    pub fn last(&self, profile: &ProfileId) -> i64 {
+        self.channel(profile).last()
     }
 
     /// Listens: numbered events after `after` (none: from now on), of one job or of all.
@@ -165,7 +165,7 @@ impl Events {
 }
 
 /// A numbered event as lines of a stream.
-fn numbered(event: &Numbered) -> Bytes {
+pub(crate) fn numbered(event: &Numbered) -> Bytes {
     Bytes::from(format!("id: {}\nevent: {}\ndata: {}\n\n", event.seq, event.kind.name(), event.body))
 }
 

@@ -1,7 +1,7 @@
 //! What one profile's listeners share: recent numbered events and the latest of the rest, each as the bytes
 //! that are sent, made once. Knows no listener.
 
-use super::Passing;
+use super::{Batch, Passing};
 use bytes::Bytes;
 use protocol::JobId;
 use std::{
@@ -40,7 +40,7 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) enum News {
     /// Lines, and the cursor after them.
-    Lines(Vec<Bytes>, Cursor),
+    Lines(Batch, Cursor),
     /// He is so far behind that the store has to be read first.
     Behind,
 }
@@ -85,10 +85,6 @@ impl Channel {
         self.bell.subscribe()
     }
 
-    pub(super) fn has_listeners(&self) -> bool {
-        self.bell.receiver_count() > 0
-    }
-
     /// The last number.
     pub(super) fn last(&self) -> i64 {
         self.lock().last
@@ -102,11 +98,10 @@ impl Channel {
         }
         let wanted = |job: &JobId| only.is_none_or(|only| only == job);
         let first = contents.recent.partition_point(|(seq, ..)| *seq <= cursor.seq);
-        let mut lines: Vec<Bytes> =
-            contents.recent.range(first..).filter(|(_, job, _)| wanted(job)).map(|(.., line)| line.clone()).collect();
+        let numbered = contents.recent.range(first..).filter(|(_, job, _)| wanted(job)).map(|(.., line)| line.clone());
         let passing = contents.passing.iter().filter(|((job, _), (v, _))| *v > cursor.version && wanted(job));
-        lines.extend(passing.map(|(_, (_, line))| line.clone()));
-        News::Lines(lines, Cursor { seq: contents.last, version: contents.version })
+        let batch = Batch { numbered: numbered.collect(), passing: passing.map(|(_, (_, line))| line.clone()).collect() };
+        News::Lines(batch, Cursor { seq: contents.last, version: contents.version })
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {

@@ -17,6 +17,15 @@ use tokio::sync::watch;
 /// Events read from the store at once.
 const PAGE: u32 = 500;
 
+/// What is new for a listener, as lines of a stream.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Numbered events, in order.
+    pub numbered: Vec<Bytes>,
+    /// The latest of the rest.
+    pub passing: Vec<Bytes>,
+}
+
 /// One listener.
 #[derive(Debug)]
 pub struct Subscription {
@@ -52,16 +61,16 @@ impl Subscription {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn take(&mut self) -> Result<Vec<Bytes>, StoreError> {
-        let mut lines = Vec::new();
+    pub async fn take(&mut self) -> Result<Batch, StoreError> {
+        let mut numbered = Vec::new();
         loop {
             match self.channel.news(self.cursor, self.only.as_ref()) {
-                News::Lines(new, cursor) => {
-                    lines.extend(new);
+                News::Lines(mut new, cursor) => {
+                    numbered.append(&mut new.numbered);
                     self.cursor = cursor;
-                    return Ok(lines);
+                    return Ok(Batch { numbered, passing: new.passing });
                 }
-                News::Behind => self.page(&mut lines).await?,
+                News::Behind => self.page(&mut numbered).await?,
             }
         }
     }

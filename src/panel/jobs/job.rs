@@ -159,4 +159,4 @@ fn died(log: &[String]) -> Problem {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -46,6 +46,11 @@ fn page(shown: &Shown) -> String {
     format!("<!doctype html><title>{}</title><p>{}", shown.title, shown.detail)
 }
 
+/// A query that cannot be read.
+pub(super) fn bad_query(e: &actix_web::error::QueryPayloadError) -> AppError {
+    AppError::field("query", format!("{e}."))
+}
+
 /// A path that nothing is at.
 pub(super) async fn nothing_here() -> Result<HttpResponse, AppError> {
     Err(AppError::NotFound)

@@ -46,29 +46,50 @@ macro_rules! routes {
         /// Registers every URL.
         pub fn routes(config: &mut ServiceConfig) {
             $(config.service(web::resource($path)$(.route(web::$method().to($handler)))+.default_service(web::to(errors::wrong_method)));)*
+            config.app_data(web::QueryConfig::default().error_handler(|e, _| errors::bad_query(&e).into()));
             config.default_service(web::to(errors::nothing_here));
         }
     };
 }
 
 routes! {
-    Open   "/"                  { get doors::picker::page }
-    Open   "/key"               { get doors::key::page, post doors::key::enter }
-    Open   "/ticket"            { post doors::key::ticket }
-    Open   "/password"          { get doors::password::page, post doors::password::set }
-    Studio "/first"             { post doors::first::make }
-    Studio "/pick/{id}"         { post doors::picker::pick }
-    Studio "/pin/{id}"          { get doors::pin::page, post doors::pin::enter }
-    Studio "/switch"            { post doors::leave::switch }
-    Open   "/logout"            { post doors::leave::logout }
-    Artist "/profile/pin"       { post doors::profile::set_pin }
-    Artist "/profile/theme"     { post doors::profile::set_theme }
-    Artist "/profile/shortcuts" { post doors::profile::set_shortcuts }
-    Admin  "/profile/password"  { post doors::profile::set_password }
-    Artist "/admin"             { get doors::admin::page, post doors::admin::turn_on }
-    Artist "/admin/off"         { post doors::admin::turn_off }
-    Open   "/healthz"        { get api::health::healthz }
-    Open   "/readyz"         { get api::health::readyz }
-    Open   "/api/v1/healthz" { get api::health::healthz }
-    Open   "/api/v1/readyz"  { get api::health::readyz }
+    Open   "/"                                { get doors::picker::page }
+    Open   "/key"                             { get doors::key::page, post doors::key::enter }
+    Open   "/ticket"                          { post doors::key::ticket }
+    Open   "/password"                        { get doors::password::page, post doors::password::set }
+    Studio "/first"                           { post doors::first::make }
+    Studio "/pick/{id}"                       { post doors::picker::pick }
+    Studio "/pin/{id}"                        { get doors::pin::page, post doors::pin::enter }
+    Studio "/switch"                          { post doors::leave::switch }
+    Open   "/logout"                          { post doors::leave::logout }
+    Artist "/profile/pin"                     { post doors::profile::set_pin }
+    Artist "/profile/theme"                   { post doors::profile::set_theme }
+    Artist "/profile/shortcuts"               { post doors::profile::set_shortcuts }
+    Admin  "/profile/password"                { post doors::profile::set_password }
+    Artist "/admin"                           { get doors::admin::page, post doors::admin::turn_on }
+    Artist "/admin/off"                       { post doors::admin::turn_off }
+    Open   "/healthz"                         { get api::health::healthz }
+    Open   "/readyz"                          { get api::health::readyz }
+    Open   "/api/v1/healthz"                  { get api::health::healthz }
+    Open   "/api/v1/readyz"                   { get api::health::readyz }
+    Open   "/api/v1/openapi.json"             { get api::openapi::openapi }
+    Artist "/api/v1/me"                       { get api::me::me }
+    Artist "/api/v1/models"                   { get api::models::list }
+    Artist "/api/v1/tokens"                   { post api::models::tokens }
+    Artist "/api/v1/estimate"                 { post api::models::estimate }
+    Artist "/api/v1/inspect"                  { post api::inspect::inspect }
+    Artist "/api/v1/jobs"                     { get api::jobs::list, post api::jobs::submit }
+    Artist "/api/v1/jobs/{id}"                { get api::jobs::get, delete api::jobs::cancel }
+    Artist "/api/v1/jobs/{id}/again"          { post api::jobs::again }
+    Artist "/api/v1/jobs/{id}/events"         { get api::events::of_job }
+    Artist "/api/v1/events"                   { get api::events::of_all }
+    Artist "/api/v1/uploads"                  { post api::uploads::begin }
+    Artist "/api/v1/uploads/{id}"             { patch api::uploads::piece, head api::uploads::offset }
+    Artist "/api/v1/artifacts"                { get api::artifacts::list }
+    Artist "/api/v1/artifacts/layout"         { get api::artifacts::layout }
+    Artist "/api/v1/artifacts/zip"            { post api::zip::download }
+    Artist "/api/v1/artifacts/{id}"           { get api::artifacts::get, delete api::artifacts::delete }
+    Artist "/api/v1/artifacts/{id}/file"      { get api::artifacts::file }
+    Artist "/api/v1/artifacts/{id}/thumb"     { get api::artifacts::thumb }
+    Artist "/api/v1/artifacts/{id}/restore"   { post api::artifacts::restore }
 }

@@ -1,13 +1,19 @@
 //! Whether the panel answers, and whether it can work. Knows no details that would help a stranger.
 
-use actix_web::HttpResponse;
+use crate::{App, engine_client::EngineStatus};
+use actix_web::{HttpResponse, web::Data};
 
 /// Answers as long as the panel lives.
+#[utoipa::path(get, path = "/api/v1/healthz", tag = "health", responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// Answers 200 once requests can be served.
-pub async fn readyz() -> HttpResponse {
-    healthz().await
+/// 200 once jobs are worked on; 503 while the engine is away. Jobs are taken in either case.
+#[utoipa::path(get, path = "/api/v1/readyz", tag = "health",
+    responses((status = 200, content_type = "text/plain", body = String), (status = 503, content_type = "text/plain", body = String)))]
+pub async fn readyz(app: Data<App>) -> HttpResponse {
+    let ready = app.engine.view().status == EngineStatus::Ready;
+    let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.content_type("text/plain; charset=utf-8").body(if ready { "ready\n" } else { "starting\n" })
 }

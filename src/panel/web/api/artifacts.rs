@@ -1,0 +1,167 @@
+//! `/api/v1/artifacts`: the caller's gallery, its files, deleting and taking it back. Knows no paths.
+
+use crate::{
+    App,
+    artifacts::{Artifact, ArtifactView, Filter, download_name, parse_month},
+    error::AppError,
+    web::auth::Artist,
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
+
+/// Pictures of one page at most.
+const MAX_PAGE: u32 = 500;
+/// A file of ours never changes under its id.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// Whatever a browser may see in such a file, it does nothing with it.
+const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'";
+
+/// Which pictures.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// How many, 1 to 500; 100 where absent.
+    limit: Option<u32>,
+    /// Only pictures older than this one.
+    before: Option<String>,
+    /// Text in the prompts, in any case.
+    q: Option<String>,
+    /// Id of the model.
+    model: Option<String>,
+    /// Year and month in UTC: 2026-03.
+    month: Option<String>,
+}
+
+impl Which {
+    fn filter(&mut self) -> Result<Filter, AppError> {
+        let month = match self.month.as_deref().filter(|m| !m.is_empty()) {
+            None => None,
+            Some(text) => Some(parse_month(text).ok_or_else(|| AppError::field("month", "It is a year and a month: 2026-03."))?),
+        };
+        Ok(Filter { q: self.q.take(), model: self.model.take().filter(|m| !m.is_empty()), month })
+    }
+}
+
+/// A page of a gallery.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ArtifactPage {
+    /// The pictures, newest first.
+    items: Vec<ArtifactView>,
+    /// `before` of the next page; absent on the last.
+    next: Option<String>,
+    /// How many there are in all.
+    total: u64,
+}
+
+/// The caller's pictures, newest first.
+#[utoipa::path(get, path = "/api/v1/artifacts", tag = "artifacts", params(Which), responses((status = 200, body = ArtifactPage)))]
+pub async fn list(app: Data<App>, artist: Artist, which: Query<Which>) -> Result<Json<ArtifactPage>, AppError> {
+    let mut which = which.into_inner();
+    let filter = which.filter()?;
+    let limit = crate::web::api::limit(which.limit, 100, MAX_PAGE)?;
+    let (page, total) = app.artifacts.page(&artist.profile.id, filter, which.before, limit).await?;
+    let next = (page.len() == limit as usize).then(|| page.last().map(|a| a.id.clone())).flatten();
+    Ok(Json(ArtifactPage { items: page.into_iter().map(ArtifactView::from).collect(), next, total }))
+}
+
+/// Id, width, height and time (ms since 1970) of every picture, newest first: what a gallery is laid out from.
+#[utoipa::path(get, path = "/api/v1/artifacts/layout", tag = "artifacts", params(Which), responses((status = 200, body = Vec<Vec<Object>>)))]
+pub async fn layout(app: Data<App>, artist: Artist, which: Query<Which>) -> Result<HttpResponse, AppError> {
+    let filter = which.into_inner().filter()?;
+    Ok(HttpResponse::Ok().json(app.artifacts.layout(&artist.profile.id, filter).await?))
+}
+
+async fn find(app: &App, artist: &Artist, id: &str) -> Result<Artifact, AppError> {
+    app.artifacts.get(&artist.profile.id, id).await?.ok_or(AppError::NotFound)
+}
+
+/// One picture with its recipe.
+#[utoipa::path(get, path = "/api/v1/artifacts/{id}", tag = "artifacts", params(("id" = String, Path)), responses((status = 200, body = ArtifactView)))]
+pub async fn get(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Json<ArtifactView>, AppError> {
+    Ok(Json(find(&app, &artist, &id).await?.into()))
+}
+
+/// How a file is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct How {
+    /// Any value: to be saved, under a name that tells what it is.
+    download: Option<String>,
+}
+
+/// The picture's file.
+#[utoipa::path(get, path = "/api/v1/artifacts/{id}/file", tag = "artifacts", params(("id" = String, Path), How),
+    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 304)))]
+pub async fn file(
+    app: Data<App>,
+    artist: Artist,
+    id: Path<String>,
+    how: Query<How>,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
+    let artifact = find(&app, &artist, &id).await?;
+    let tag = format!("\"{}\"", artifact.id);
+    if is_known(&request, &tag) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
+    }
+    let bytes = app.artifacts.bytes(&artifact).await.map_err(gone)?;
+    let disposition = if how.download.is_some() { "attachment" } else { "inline" };
+    let disposition = format!("{disposition}; filename=\"{}\"", download_name(&artifact));
+    Ok(picture(&artifact.mime, tag).insert_header((header::CONTENT_DISPOSITION, disposition)).body(bytes))
+}
+
+/// A WebP of at most 512 pixels a side.
+#[utoipa::path(get, path = "/api/v1/artifacts/{id}/thumb", tag = "artifacts", params(("id" = String, Path)),
+    responses((status = 200, content_type = "image/webp", body = Vec<u8>), (status = 304)))]
+pub async fn thumb(app: Data<App>, artist: Artist, id: Path<String>, request: HttpRequest) -> Result<HttpResponse, AppError> {
+    let artifact = find(&app, &artist, &id).await?;
+    let tag = format!("\"{}-thumb\"", artifact.id);
+    if is_known(&request, &tag) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
+    }
+    let bytes = app.artifacts.thumb(&artifact).await.map_err(gone)?;
+    Ok(picture("image/webp", tag).body(bytes))
+}
+
+/// A file that its owner removed from the disk is gone, which is no mistake of ours.
+fn gone(e: anyhow::Error) -> AppError {
+    let missing = |c: &(dyn std::error::Error + 'static)| {
+        c.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+    };
+    if e.chain().any(missing) { AppError::NotFound } else { AppError::Internal(e) }
+}
+
+fn is_known(request: &HttpRequest, tag: &str) -> bool {
+    request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|known| known.contains(tag))
+}
+
+fn picture(mime: &str, tag: String) -> actix_web::HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((header::CONTENT_TYPE, mime))
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, FOR_EVER))
+        .insert_header((header::CONTENT_SECURITY_POLICY, SANDBOX))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header(("Cross-Origin-Resource-Policy", "same-origin"));
+    answer
+}
+
+/// Deletes a picture. For 30 seconds it can be restored.
+#[utoipa::path(delete, path = "/api/v1/artifacts/{id}", tag = "artifacts", params(("id" = String, Path)), responses((status = 204)))]
+pub async fn delete(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
+    found(app.artifacts.delete(&artist.profile.id, &id).await?)
+}
+
+/// Takes a deletion back.
+#[utoipa::path(post, path = "/api/v1/artifacts/{id}/restore", tag = "artifacts", params(("id" = String, Path)), responses((status = 204)))]
+pub async fn restore(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
+    found(app.artifacts.restore(&artist.profile.id, &id).await?)
+}
+
+fn found(there: bool) -> Result<HttpResponse, AppError> {
+    if there { Ok(HttpResponse::NoContent().finish()) } else { Err(AppError::NotFound) }
+}

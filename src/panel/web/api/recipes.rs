@@ -1,0 +1,64 @@
+//! From a draft to a recipe: model, limits, pictures that must be there. Knows no queue.
+
+use crate::{App, engine_client::EngineStatus, error::AppError, users::ProfileId};
+use protocol::{Draft, FieldProblem, ImageRef, ModelInfo, Recipe, draft::MAX_SEED};
+
+/// The model of that id, or the one taken where none is named: the embedded one, else the first.
+///
+/// # Errors
+/// [`AppError::Invalid`] with the names that exist; [`AppError::Unavailable`] before the engine has told any.
+pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> {
+    let models = app.engine.models();
+    if models.is_empty() {
+        let words = match app.engine.view().status {
+            EngineStatus::Failed { why } => format!("The engine {why} and cannot run."),
+            EngineStatus::Ready => "There is no model yet.".into(),
+            _ => "The engine is starting. Try again in a moment.".into(),
+        };
+        return Err(AppError::Unavailable(words));
+    }
+    let found = match id {
+        Some(id) => models.iter().find(|m| m.id == id),
+        None => models.iter().find(|m| m.embedded).or(models.first()),
+    };
+    found.cloned().ok_or_else(|| {
+        let names = models.iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(", ");
+        AppError::field("model", format!("\"{}\" is not one of {names}.", id.unwrap_or_default()))
+    })
+}
+
+/// The recipe that a draft means.
+///
+/// # Errors
+/// [`AppError::Invalid`] with every field that cannot be taken; as [`model`].
+pub(super) async fn resolve(app: &App, profile: &ProfileId, draft: Draft) -> Result<Recipe, AppError> {
+    let recipe = without_looking(app, draft)?;
+    for (field, image) in [("image", &recipe.image), ("mask", &recipe.mask)] {
+        if let Some(image) = image {
+            check(app, profile, field, image).await?;
+        }
+    }
+    Ok(recipe)
+}
+
+/// The same, whether or not its pictures are there: for estimates, while a picture is still on its way.
+pub(super) fn without_looking(app: &App, draft: Draft) -> Result<Recipe, AppError> {
+    let model = model(app, draft.model.as_deref())?;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("no random numbers: {e}"))?;
+    // A seed that people can read aloud; whoever wants a larger one types it.
+    draft.resolve(&model, u64::from_le_bytes(random) & MAX_SEED & u64::from(u32::MAX)).map_err(AppError::Invalid)
+}
+
+/// Somebody else's picture is as absent as one that never was.
+async fn check(app: &App, profile: &ProfileId, field: &str, image: &ImageRef) -> Result<(), AppError> {
+    let there = match image {
+        ImageRef::Artifact(id) => app.artifacts.get(profile, id).await?.is_some(),
+        ImageRef::Upload(sha256) => app.uploads.get(profile, sha256).await?.is_some(),
+    };
+    if there {
+        Ok(())
+    } else {
+        Err(AppError::Invalid(vec![FieldProblem { field: field.into(), message: format!("There is no {image} of yours.") }]))
+    }
+}
