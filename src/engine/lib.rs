@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod golden;
 pub mod guidance;
 pub mod json;
+pub mod latent;
 pub mod library;
 pub mod memory;
 pub mod models;

@@ -17,6 +17,9 @@ pub mod pndm;
 pub mod run;
 pub mod unipc;
 
+#[cfg(test)]
+mod tests;
+
 pub use combination::{Act, Combination, Evaluation, Slot, Trajectory};
 pub use run::{Buffers, Denoiser, run};
 

@@ -72,20 +72,25 @@ pub fn run(
     after: &mut dyn FnMut(&mut Session<'_>, Progress) -> Result<(), EngineError>,
 ) -> Result<(), EngineError> {
     let total = trajectory.evaluations.len();
-    let mut host = vec![0.0; buffers.noise.len()];
     for (i, evaluation) in trajectory.evaluations.iter().enumerate() {
         let number = trajectory.start + i;
         session.combine(denoiser.input(), &[(evaluation.input_scale, buffers.x)])?;
         denoiser.predict(session, evaluation.timestep)?;
         if evaluation.draws() {
             let step = u32::try_from(number).expect("a schedule has at most 1000 steps");
-            noise.fill(Draw::Step(step), &mut host);
-            session.write(buffers.noise, &host);
+            draw(session, buffers, noise, Draw::Step(step));
         }
         act(session, evaluation, denoiser.output(), buffers)?;
         after(session, Progress { evaluation: number, done: i + 1, total })?;
     }
     Ok(())
+}
+
+/// Fills the noise buffer with a draw.
+pub fn draw(session: &mut Session<'_>, buffers: &Buffers, noise: &mut dyn NoiseSource, draw: Draw) {
+    let mut host = vec![0.0; buffers.noise.len()];
+    noise.fill(draw, &mut host);
+    session.write(buffers.noise, &host);
 }
 
 /// What follows one evaluation.
