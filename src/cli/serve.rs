@@ -3,10 +3,13 @@
 use super::{Exit, Failure, Shared, say};
 use anyhow::Context as _;
 use panel::config::{ConfigError, Flags, LogFormat};
+use panel::control::in_words;
 use panel::datafolder::DataFolderError;
+use panel::engine_client::{EngineStatus, EngineView};
 use panel::startup::Application;
 use std::io::IsTerminal as _;
 use std::path::Path;
+use tokio::sync::watch;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -80,7 +83,10 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let served = runtime.block_on(async {
         let application = Application::build(config).await?;
         welcome(&application);
-        application.run_until_stopped().await
+        let engine = tokio::spawn(tell_engine(application.app().engine.watch()));
+        let served = application.run_until_stopped().await;
+        engine.abort();
+        served
     });
     // A second panel on one data folder has an exit code of its own.
     served.map_err(|why| Failure { exit: exit_of(&why), why })?;
@@ -133,6 +139,14 @@ fn welcome(application: &Application) {
     }
     if news.first_page {
         say("Nobody is here yet: the first page makes the first profile, an admin.");
+    }
+}
+
+/// Says once where the engine computes, or why it does not.
+async fn tell_engine(mut view: watch::Receiver<EngineView>) {
+    let known = |view: &EngineView| matches!(view.status, EngineStatus::Ready | EngineStatus::Failed { .. });
+    if let Ok(view) = view.wait_for(known).await {
+        say(format_args!("engine {}", in_words(&view)));
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod browser;
 mod contract;
+mod doors;
 mod load;
 mod program;
 mod tidy;

@@ -9,7 +9,7 @@ mod open;
 mod sql;
 pub mod uploads;
 
-pub use open::{OpenError, Place};
+pub use open::{FILE, OpenError, Place};
 pub use rusqlite::Connection;
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Name of the store in its folder.
-const FILE: &str = "easel.db";
+pub const FILE: &str = "easel.db";
 /// Folder of copies, beside it.
 const COPIES: &str = "copies";
 /// Copies kept.

@@ -209,13 +209,4 @@ fn usable(app: &App, id: &str) -> Result<Profile, AppError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::initials;
-
-    #[test]
-    fn initials_are_letters_of_the_name() {
-        for (name, shown) in [("Zoë", "Z"), ("ada lovelace", "AL"), ("李明", "李"), ("Guest 2", "G"), ("Ana M. Ruiz", "AR")] {
-            assert_eq!(initials(name), shown);
-        }
-    }
-}
+mod tests;
