@@ -21,7 +21,7 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "Exit codes:
   0  done
   1  it failed; the message says why
-  2  the command line is not understood
+  2  the command line is not understood, or a value in it cannot be taken
   3  the configuration cannot be used
   4  the data folder is in use by another Easel
   5  refused: no such profile, name taken, wrong value
@@ -96,6 +96,8 @@ pub(crate) enum Exit {
     Done = 0,
     /// It failed.
     Failed = 1,
+    /// A value on the command line cannot be taken.
+    BadInput = 2,
     /// The configuration cannot be used.
     Config = 3,
     /// Another Easel holds the data folder.

@@ -86,6 +86,15 @@ pub fn check_file(path: &Path) -> Result<&'static Family, Problem> {
     registry::identify(&tensors).map_err(Problem::new)
 }
 
+/// The same of a diffusers folder.
+///
+/// # Errors
+/// A [`Problem`] that says what is missing, or what the folder is instead.
+pub fn check_folder(path: &Path) -> Result<&'static Family, Problem> {
+    let tensors = denoiser(&Source::Folder(path.to_path_buf())).map_err(in_words)?;
+    registry::identify(&tensors).map_err(Problem::new)
+}
+
 /// A scan in progress.
 #[derive(Default)]
 struct Scan {
