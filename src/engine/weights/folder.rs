@@ -1,26 +1,31 @@
-//! The layout of a diffusers folder: `model_index.json`, and a folder with `config.json` and weights for each
-//! network. Knows no network.
+//! The layout of a diffusers model: `model_index.json`, and a folder with `config.json` and weights for each network.
+//! On a disk or inside the program. Knows no network.
 
-use super::{Tensors, bad, safetensors};
-use crate::EngineError;
+use super::{Bytes, Tensors, bad, safetensors};
+use crate::{EngineError, json};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     fs,
     io::Read,
-    path::Path,
+    path::PathBuf,
 };
 
-/// Largest JSON file of a model: a vocabulary is 3 MB.
-const MAX_JSON: u64 = 64 << 20;
+/// Largest text file of a model: a vocabulary is 3 MB.
+const MAX_TEXT: u64 = 64 << 20;
 
-/// Names that weights go by: in half precision, in full precision.
-const NAMES: [&str; 4] = [
-    "diffusion_pytorch_model.fp16.safetensors",
-    "model.fp16.safetensors",
-    "diffusion_pytorch_model.safetensors",
-    "model.safetensors",
-];
+/// Names that weights go by. Full precision comes first where both are there: that is what the reference computes with.
+const NAMES: [&str; 4] = ["diffusion_pytorch_model", "model", "diffusion_pytorch_model.fp16", "model.fp16"];
+
+/// Where the files of a model are.
+#[derive(Clone, Debug)]
+pub enum Folder {
+    /// On a disk.
+    Disk(PathBuf),
+    /// Inside the program: paths below the folder, and their bytes.
+    Static(&'static [(&'static str, &'static [u8])]),
+}
 
 /// A sharded model's table: which file holds which tensor.
 #[derive(Deserialize)]
@@ -28,51 +33,122 @@ struct Index {
     weight_map: HashMap<String, String>,
 }
 
-/// Maps all weights of one network's folder.
-pub fn tensors(dir: &Path) -> Result<Tensors, EngineError> {
-    let plain = |name: &&&str| dir.join(name).is_file();
-    // Full precision first: both may be there, and f32 is what the reference computes with.
-    if let Some(name) = NAMES[2..].iter().find(plain) {
-        return safetensors::open(&dir.join(name));
-    }
-    for name in NAMES[2..].iter().chain(&NAMES[..2]) {
-        let stem = name.trim_end_matches(".safetensors");
-        let (stem, variant) = stem.strip_suffix(".fp16").map_or((stem, ""), |s| (s, ".fp16"));
-        let index = dir.join(format!("{stem}.safetensors.index{variant}.json"));
-        if index.is_file() {
-            return sharded(dir, &json::<Index>(&index)?);
+impl Folder {
+    /// Whether there is such a file.
+    pub fn has(&self, path: &str) -> bool {
+        match self {
+            Folder::Disk(dir) => dir.join(path).is_file(),
+            Folder::Static(files) => files.iter().any(|(name, _)| *name == path),
         }
     }
-    match NAMES[..2].iter().find(plain) {
-        Some(name) => safetensors::open(&dir.join(name)),
-        None => Err(bad(format!("There are no safetensors weights in {}.", dir.display()))),
-    }
-}
 
-fn sharded(dir: &Path, index: &Index) -> Result<Tensors, EngineError> {
-    let mut tensors = Tensors::default();
-    for file in index.weight_map.values().collect::<BTreeSet<_>>() {
-        // The table is a file from outside: it names files of its own folder and nothing else.
-        if file.contains(['/', '\\']) || file.starts_with('.') {
-            return Err(bad(format!("The index names \"{file}\", which is no file of its folder.")));
+    /// A small file's bytes.
+    pub fn bytes(&self, path: &str) -> Result<Cow<'static, [u8]>, EngineError> {
+        match self {
+            Folder::Disk(dir) => {
+                let fail = |e: std::io::Error| bad(format!("{path} cannot be read: {e}."));
+                let mut bytes = Vec::new();
+                fs::File::open(dir.join(path)).map_err(fail)?.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(fail)?;
+                if bytes.len() as u64 > MAX_TEXT {
+                    return Err(bad(format!("{path} is larger than any such file.")));
+                }
+                Ok(Cow::Owned(bytes))
+            }
+            Folder::Static(files) => match files.iter().find(|(name, _)| *name == path) {
+                Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
+                None => Err(bad(format!("The model lacks {path}."))),
+            },
         }
-        tensors.extend(safetensors::open(&dir.join(file))?);
     }
-    Ok(tensors)
+
+    /// A small file's text.
+    pub fn text(&self, path: &str) -> Result<String, EngineError> {
+        String::from_utf8(self.bytes(path)?.into_owned()).map_err(|_| bad(format!("{path} is no text.")))
+    }
+
+    /// A JSON file as a type.
+    pub fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, EngineError> {
+        json::parse(&self.text(path)?).map_err(|e| bad(format!("{path} cannot be understood: {e}.")))
+    }
+
+    /// All weights of one network.
+    pub fn tensors(&self, network: &str) -> Result<Tensors, EngineError> {
+        for name in NAMES {
+            let whole = format!("{network}/{name}.safetensors");
+            if self.has(&whole) {
+                return self.open(&whole);
+            }
+            let (stem, variant) = name.strip_suffix(".fp16").map_or((name, ""), |stem| (stem, ".fp16"));
+            let index = format!("{network}/{stem}.safetensors.index{variant}.json");
+            if self.has(&index) {
+                return self.sharded(network, &self.json(&index)?);
+            }
+        }
+        Err(bad(format!("There are no safetensors weights in {network}/.")))
+    }
+
+    fn sharded(&self, network: &str, index: &Index) -> Result<Tensors, EngineError> {
+        let mut tensors = Tensors::default();
+        for file in index.weight_map.values().collect::<BTreeSet<_>>() {
+            // The table comes from outside: it may name files of its own folder and nothing else.
+            if file.contains(['/', '\\']) || file.starts_with('.') {
+                return Err(bad(format!("The index names \"{file}\", which is no file of its folder.")));
+            }
+            tensors.extend(self.open(&format!("{network}/{file}"))?);
+        }
+        Ok(tensors)
+    }
+
+    fn open(&self, path: &str) -> Result<Tensors, EngineError> {
+        match self {
+            Folder::Disk(dir) => safetensors::open(&dir.join(path)),
+            Folder::Static(files) => match files.iter().find(|(name, _)| *name == path) {
+                Some((_, bytes)) => safetensors::parse(Bytes::Static(bytes)),
+                None => Err(bad(format!("The model lacks {path}."))),
+            },
+        }
+    }
 }
 
-/// A JSON file as a type, at most [`MAX_JSON`] of it.
-pub fn json<T: DeserializeOwned>(path: &Path) -> Result<T, EngineError> {
-    serde_json::from_slice(&small_file(path)?).map_err(|e| bad(format!("{} cannot be understood: {e}.", path.display())))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A file of at most [`MAX_JSON`] bytes.
-pub fn small_file(path: &Path) -> Result<Vec<u8>, EngineError> {
-    let fail = |e: std::io::Error| bad(format!("{} cannot be read: {e}.", path.display()));
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(fail)?.take(MAX_JSON + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > MAX_JSON {
-        return Err(bad(format!("{} is too large.", path.display())));
+    fn weights(value: f32) -> Vec<u8> {
+        let header = br#"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        [&(header.len() as u64).to_le_bytes(), header.as_slice(), &value.to_le_bytes()].concat()
     }
-    Ok(bytes)
+
+    #[test]
+    fn finds_weights_by_any_of_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::Disk(dir.path().into());
+        fs::create_dir(dir.path().join("unet")).unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(dir.path().join("unet").join(name), bytes).unwrap();
+        let first = || folder.tensors("unet").unwrap().get("x").unwrap().bytes()[..4].to_vec();
+        assert!(folder.tensors("unet").is_err());
+        write("model.fp16.safetensors", &weights(1.0));
+        assert_eq!(first(), 1f32.to_le_bytes());
+        write("part-1.safetensors", &weights(2.0));
+        write("model.safetensors.index.json", br#"{"weight_map":{"x":"part-1.safetensors"}}"#);
+        assert_eq!(first(), 2f32.to_le_bytes());
+        write("diffusion_pytorch_model.safetensors", &weights(3.0));
+        assert_eq!(first(), 3f32.to_le_bytes());
+    }
+
+    #[test]
+    fn an_index_stays_in_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("unet")).unwrap();
+        fs::write(dir.path().join("unet/model.safetensors.index.json"), r#"{"weight_map":{"x":"../x.safetensors"}}"#).unwrap();
+        let refusal = Folder::Disk(dir.path().into()).tensors("unet").unwrap_err().to_string();
+        assert!(refusal.contains("no file of its folder"), "{refusal}");
+    }
+
+    #[test]
+    fn a_program_can_carry_a_folder() {
+        let folder = Folder::Static(&[("a.json", b"[1, 2]")]);
+        assert_eq!(folder.json::<Vec<u32>>("a.json").unwrap(), [1, 2]);
+        assert!(folder.json::<Vec<u32>>("b.json").is_err());
+    }
 }
