@@ -3,9 +3,12 @@
 //!
 //! A recording is a folder with `reference.json`, `reference.safetensors` and, for a model, `pipeline/`.
 
+pub mod folder;
 pub mod reference;
 pub mod schedulers;
+pub mod stable_diffusion;
 
+pub use folder::{Verdict, check};
 pub use reference::{Reference, Tensor};
 
 /// What was found for one recorded case.
@@ -46,6 +49,13 @@ impl Stage {
     pub fn compare(name: impl Into<String>, a: &[f32], b: &[f32], tolerance: f64) -> Stage {
         let worst = if a.len() == b.len() && a.iter().all(|x| x.is_finite()) { distance(a, b) } else { f64::INFINITY };
         Stage { name: name.into(), worst, tolerance }
+    }
+
+    /// Compares by the largest difference itself; nothing but 0 is tolerated yet.
+    pub fn absolute(name: impl Into<String>, a: &[f32], b: &[f32]) -> Stage {
+        let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
+        let worst = if a.len() == b.len() { a.iter().zip(b).map(difference).fold(0.0, f64::max) } else { f64::INFINITY };
+        Stage { name: name.into(), worst, tolerance: 0.0 }
     }
 
     /// Whether the stage is within its tolerance.

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fs,
     io::Read,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Largest text file of a model: a vocabulary is 3 MB.
@@ -23,8 +23,8 @@ const NAMES: [&str; 4] = ["diffusion_pytorch_model", "model", "diffusion_pytorch
 pub enum Folder {
     /// On a disk.
     Disk(PathBuf),
-    /// Inside the program: paths below the folder, and their bytes.
-    Static(&'static [(&'static str, &'static [u8])]),
+    /// Inside the program: gives the bytes of a path below the folder.
+    Static(fn(&str) -> Option<&'static [u8]>),
 }
 
 /// A sharded model's table: which file holds which tensor.
@@ -38,26 +38,15 @@ impl Folder {
     pub fn has(&self, path: &str) -> bool {
         match self {
             Folder::Disk(dir) => dir.join(path).is_file(),
-            Folder::Static(files) => files.iter().any(|(name, _)| *name == path),
+            Folder::Static(file) => file(path).is_some(),
         }
     }
 
     /// A small file's bytes.
     pub fn bytes(&self, path: &str) -> Result<Cow<'static, [u8]>, EngineError> {
         match self {
-            Folder::Disk(dir) => {
-                let fail = |e: std::io::Error| bad(format!("{path} cannot be read: {e}."));
-                let mut bytes = Vec::new();
-                fs::File::open(dir.join(path)).map_err(fail)?.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(fail)?;
-                if bytes.len() as u64 > MAX_TEXT {
-                    return Err(bad(format!("{path} is larger than any such file.")));
-                }
-                Ok(Cow::Owned(bytes))
-            }
-            Folder::Static(files) => match files.iter().find(|(name, _)| *name == path) {
-                Some((_, bytes)) => Ok(Cow::Borrowed(bytes)),
-                None => Err(bad(format!("The model lacks {path}."))),
-            },
+            Folder::Disk(dir) => small_file(&dir.join(path)).map(Cow::Owned),
+            Folder::Static(file) => file(path).map(Cow::Borrowed).ok_or_else(|| lacks(path)),
         }
     }
 
@@ -102,12 +91,29 @@ impl Folder {
     fn open(&self, path: &str) -> Result<Tensors, EngineError> {
         match self {
             Folder::Disk(dir) => safetensors::open(&dir.join(path)),
-            Folder::Static(files) => match files.iter().find(|(name, _)| *name == path) {
-                Some((_, bytes)) => safetensors::parse(Bytes::Static(bytes)),
-                None => Err(bad(format!("The model lacks {path}."))),
-            },
+            Folder::Static(file) => safetensors::parse(Bytes::Static(file(path).ok_or_else(|| lacks(path))?)),
         }
     }
+}
+
+fn lacks(path: &str) -> EngineError {
+    bad(format!("The model lacks {path}."))
+}
+
+/// All weights of one network's folder on a disk.
+pub fn tensors(dir: &Path) -> Result<Tensors, EngineError> {
+    Folder::Disk(dir.to_path_buf()).tensors(".")
+}
+
+/// A file of a disk, at most [`MAX_TEXT`] bytes of it.
+pub fn small_file(path: &Path) -> Result<Vec<u8>, EngineError> {
+    let fail = |e: std::io::Error| bad(format!("{} cannot be read: {e}.", path.display()));
+    let mut bytes = Vec::new();
+    fs::File::open(path).map_err(fail)?.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(bad(format!("{} is larger than any such file.", path.display())));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_program_can_carry_a_folder() {
-        let folder = Folder::Static(&[("a.json", b"[1, 2]")]);
+        let folder = Folder::Static(|path| (path == "a.json").then_some(b"[1, 2]"));
         assert_eq!(folder.json::<Vec<u32>>("a.json").unwrap(), [1, 2]);
         assert!(folder.json::<Vec<u32>>("b.json").is_err());
     }
