@@ -17,6 +17,7 @@ pub mod models;
 pub mod nn;
 pub mod noise;
 pub mod ops;
+pub mod pipelines;
 pub mod plan;
 pub mod process;
 pub mod registry;

@@ -1,8 +1,14 @@
 //! The families of models that this engine runs, as one table: name, how to tell it, how to load it. Telling
 //! looks at names and shapes of tensors and at nothing else. Knows no folders and no files.
 
-use crate::{EngineError, Pipeline, library::Source, weights::Tensors};
-use std::ops::ControlFlow;
+use crate::{
+    EngineError, Pipeline, embedded,
+    library::Source,
+    pipelines::stable_diffusion::{Parts, StableDiffusion},
+    text::{self, Tokenizer},
+    weights::{Tensors, folder::Folder, safetensors},
+};
+use std::{ops::ControlFlow, path::Path};
 
 /// Hears of (bytes read, bytes to read) while a model is loaded; breaks it off.
 pub type OnLoad<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
@@ -49,12 +55,41 @@ pub const FAMILIES: [Family; 2] = [
 /// Prefix of the denoiser in a single file of Stable Diffusion 1.x.
 const SINGLE: &str = "model.diffusion_model.";
 
-fn load_sd15(_source: &Source, _threads: usize, _on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
-    Err(crate::weights::bad("Models cannot be loaded by this build."))
+fn load_sd15(source: &Source, threads: usize, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
+    let parts = match layout(source) {
+        Layout::Folder(folder) => Parts::of_folder(&folder)?,
+        Layout::File(path) => Parts::of_single_file(&safetensors::open(path)?)?,
+    };
+    Ok(Box::new(StableDiffusion::load(parts, threads, on_load)?))
 }
 
-fn counter_sd15(_source: &Source) -> Result<Box<dyn Counter>, EngineError> {
-    Err(crate::weights::bad("Models cannot be loaded by this build."))
+fn counter_sd15(source: &Source) -> Result<Box<dyn Counter>, EngineError> {
+    let tokenizer = match layout(source) {
+        Layout::Folder(folder) => Parts::tokenizer(&folder)?,
+        Layout::File(_) => Tokenizer::clip(),
+    };
+    Ok(Box::new(tokenizer))
+}
+
+impl Counter for Tokenizer {
+    fn count(&self, prompt: &str) -> (u32, u32) {
+        let counted = text::count(prompt, self);
+        (counted.tokens, counted.chunks)
+    }
+}
+
+/// The two layouts of a model's files.
+enum Layout<'a> {
+    Folder(Folder),
+    File(&'a Path),
+}
+
+fn layout(source: &Source) -> Layout<'_> {
+    match source {
+        Source::Folder(dir) => Layout::Folder(Folder::Disk(dir.clone())),
+        Source::Embedded => Layout::Folder(Folder::Static(embedded::file)),
+        Source::File(path) => Layout::File(path),
+    }
 }
 
 /// The family of these weights, or a sentence on what they are instead.

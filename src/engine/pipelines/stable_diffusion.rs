@@ -134,7 +134,7 @@ impl Pipeline for StableDiffusion {
     ) -> Result<Vec<Picture>, EngineError> {
         let job = self.job(recipe, inputs, on_step)?;
         let mut noise = Seeded { seed: recipe.seed, batch: job.batch };
-        let pictures = self.run(&job, &mut noise, on_step, &mut Watch::nothing())?;
+        let pictures = self.run(&job, &mut noise, on_step, None)?;
         let mut pictures: Vec<Picture> = pictures.iter().map(|values| picture(values, recipe.width, recipe.height)).collect();
         if let (Some(image), Some(mask)) = (&inputs.image, &inputs.mask) {
             for picture in &mut pictures {

@@ -26,7 +26,6 @@ pub struct Parts {
 impl Parts {
     /// A diffusers folder.
     pub fn of_folder(folder: &Folder) -> Result<Parts, EngineError> {
-        let file = |name: &str| folder.text(&format!("tokenizer/{name}")).ok();
         let vae_config: autoencoder_kl::Config = folder.json("vae/config.json")?;
         if vae_config.shift_factor.is_some_and(|shift| shift != 0.0) {
             return Err(bad("The autoencoder shifts its latents, which no model of this family does."));
@@ -36,11 +35,16 @@ impl Parts {
             unet_config: folder.json("unet/config.json")?,
             vae_config,
             scheduler: folder.json("scheduler/scheduler_config.json")?,
-            tokenizer: Tokenizer::load(&file)?,
+            tokenizer: Parts::tokenizer(folder)?,
             text_encoder: folder.tensors("text_encoder")?,
             unet: folder.tensors("unet")?,
             vae: folder.tensors("vae")?,
         })
+    }
+
+    /// The tokenizer of a diffusers folder alone.
+    pub fn tokenizer(folder: &Folder) -> Result<Tokenizer, EngineError> {
+        Tokenizer::load(&|name| folder.text(&format!("tokenizer/{name}")).ok())
     }
 
     /// A single file in the original layout, which carries no configuration: all models of the family have the same one,

@@ -34,25 +34,9 @@ pub struct Job {
     pub mask: Option<Vec<f32>>,
 }
 
-/// Sees what happens inside a run: for comparing it with a recording.
-#[allow(missing_debug_implementations, reason = "holds closures")]
-pub struct Watch<'a> {
-    /// Latents after an evaluation, before anything is pasted back.
-    pub latents: Box<dyn FnMut(Vec<f32>) + 'a>,
-    wanted: bool,
-}
-
-impl<'a> Watch<'a> {
-    /// Sees nothing.
-    pub fn nothing() -> Watch<'a> {
-        Watch { latents: Box::new(|_| ()), wanted: false }
-    }
-
-    /// Sees the latents after each evaluation.
-    pub fn latents(see: impl FnMut(Vec<f32>) + 'a) -> Watch<'a> {
-        Watch { latents: Box::new(see), wanted: true }
-    }
-}
+/// Sees the latents after each evaluation, before anything is pasted back, and may put others in their place: for
+/// comparing a run with a recording.
+pub type Watch<'a> = dyn FnMut(Vec<f32>) -> Option<Vec<f32>> + 'a;
 
 /// The denoiser as samplers know it.
 struct Network {
@@ -118,7 +102,7 @@ impl StableDiffusion {
         job: &Job,
         noise: &mut dyn NoiseSource,
         on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
-        watch: &mut Watch<'_>,
+        mut watch: Option<&mut Watch<'_>>,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         // 1. Lay out.
         let trajectory = job.path.trajectory()?;
@@ -136,8 +120,8 @@ impl StableDiffusion {
         // 4. Denoise.
         let Layout { buffers, denoiser, reference, mask, .. } = &mut layout;
         let see = |session: &mut Session<'_>, progress: Progress| {
-            if watch.wanted {
-                (watch.latents)(session.read(buffers.x));
+            if let Some(latents) = watch.as_mut().and_then(|watch| watch(session.read(buffers.x))) {
+                session.write(buffers.x, &latents);
             }
             if let (Some(reference), Some(mask)) = (&*reference, &*mask)
                 && mask.channels.is_none()
