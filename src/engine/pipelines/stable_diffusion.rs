@@ -3,7 +3,6 @@
 //! are used; knows no files but those of [`Parts`], no jobs and no picture formats.
 
 mod parts;
-mod preview;
 mod prompt;
 mod run;
 
@@ -14,6 +13,7 @@ use crate::{
     EngineError, Inputs, Picture, Pipeline, Step,
     cpu::CpuBackend,
     guidance::Guidance,
+    latent::LatentFormat,
     models::{autoencoder_kl::AutoencoderKl, clip_text::ClipText, unet_2d_condition::Unet2DCondition},
     noise::Seeded,
     ops::Backend,
@@ -38,6 +38,7 @@ pub struct StableDiffusion {
     pub(crate) unet: Unet2DCondition,
     pub(crate) vae: AutoencoderKl,
     pub(crate) scheduler: SchedulerConfig,
+    latents: LatentFormat,
     encodings: Encodings,
 }
 
@@ -61,13 +62,15 @@ impl StableDiffusion {
         let latent = vae.config().latent_channels;
         let channels = unet.config().in_channels;
         if unet.config().out_channels != latent || (channels != latent && channels != INPAINT_CHANNELS) {
-            return Err(crate::weights::bad(format!("A denoiser of {channels} channels does not go with {latent} latent channels.")));
+            return Err(crate::weights::bad(format!(
+                "A denoiser of {channels} channels does not go with {latent} latent channels."
+            )));
         }
         if unet.config().cross_attention_dim != text_encoder.config().hidden_size {
             return Err(crate::weights::bad("The denoiser and the text encoder do not belong together."));
         }
-        let Parts { tokenizer, scheduler, .. } = parts;
-        Ok(StableDiffusion { backend, tokenizer, text_encoder, unet, vae, scheduler, encodings: Encodings::default() })
+        let Parts { tokenizer, scheduler, latents, .. } = parts;
+        Ok(StableDiffusion { backend, tokenizer, text_encoder, unet, vae, scheduler, latents, encodings: Encodings::default() })
     }
 
     /// Whether the denoiser takes mask and masked picture as channels.

@@ -3,6 +3,7 @@
 
 use crate::{
     EngineError,
+    latent::LatentFormat,
     models::{autoencoder_kl, clip_text, unet_2d_condition},
     schedule::SchedulerConfig,
     text::Tokenizer,
@@ -17,6 +18,7 @@ pub struct Parts {
     pub unet_config: unet_2d_condition::Config,
     pub vae_config: autoencoder_kl::Config,
     pub scheduler: SchedulerConfig,
+    pub latents: LatentFormat,
     pub tokenizer: Tokenizer,
     pub text_encoder: Tensors,
     pub unet: Tensors,
@@ -30,7 +32,15 @@ impl Parts {
         if vae_config.shift_factor.is_some_and(|shift| shift != 0.0) {
             return Err(bad("The autoencoder shifts its latents, which no model of this family does."));
         }
+        let latents = LatentFormat {
+            channels: vae_config.latent_channels,
+            stride: vae_config.factor(),
+            scale: vae_config.scaling_factor,
+            ..LatentFormat::stable_diffusion_1()
+        };
+        let colours = if folder.has("preview.json") { Some(folder.text("preview.json")?) } else { None };
         Ok(Parts {
+            latents: colours.map_or(Ok(latents.clone()), |text| latents.with_colours(&text))?,
             text_config: folder.json("text_encoder/config.json")?,
             unet_config: folder.json("unet/config.json")?,
             vae_config,
@@ -57,6 +67,7 @@ impl Parts {
             unet_config: unet_2d_condition::Config::sd1(channels.ok_or_else(|| bad("The denoiser has no first layer."))?),
             vae_config: autoencoder_kl::Config::sd1(),
             scheduler: SchedulerConfig::stable_diffusion_1(),
+            latents: LatentFormat::stable_diffusion_1(),
             tokenizer: Tokenizer::clip(),
             text_encoder,
             unet,

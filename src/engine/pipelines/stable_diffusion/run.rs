@@ -1,9 +1,10 @@
 //! A run of the denoiser and the autoencoder, laid out before it begins. Knows buffers and programs; knows no recipe.
 
-use super::{INPAINT_CHANNELS, StableDiffusion, preview::preview};
+use super::{INPAINT_CHANNELS, StableDiffusion};
 use crate::{
     EngineError, Picture, Step,
     guidance::{Guidance, Guided},
+    latent::LatentFormat,
     noise::{Draw, NoiseSource},
     ops::{Blend, Buf, Concat, Copy, Op, Posterior, Shape},
     plan::{Planner, Program},
@@ -110,7 +111,8 @@ impl StableDiffusion {
         let coefficients = Session::coefficients(&mut planner);
         let mut layout = self.layout(&mut planner, job, &trajectory);
         let plan = planner.finish();
-        let scaling = self.vae.config().scaling_factor;
+        let scaling = self.latents.scale;
+        let latents = self.latents.clone();
         let session = &mut Session::new(&mut self.backend, &plan, coefficients, on_step)?;
         // 2. The text, once.
         session.write(layout.text.0, &job.texts.concat());
@@ -128,7 +130,7 @@ impl StableDiffusion {
             {
                 paste_back(session, job, buffers, reference, mask, progress.evaluation + 1)?;
             }
-            tell(session, buffers.denoised, progress)
+            tell(session, &latents, buffers.denoised, progress)
         };
         let mut see = see;
         samplers::run(session, &trajectory, &mut **denoiser, buffers, noise, &mut see)?;
@@ -178,11 +180,8 @@ impl StableDiffusion {
             g.store(output, prediction);
         });
         let network = Network { input, output, timesteps, program };
-        let denoiser: Box<dyn Denoiser> = if job.guidance.counts() {
-            Box::new(Guided::plan(planner, network, job.guidance))
-        } else {
-            Box::new(network)
-        };
+        let denoiser: Box<dyn Denoiser> =
+            if job.guidance.counts() { Box::new(Guided::plan(planner, network, job.guidance)) } else { Box::new(network) };
 
         // 3. A reference picture, and a mask on it.
         let reference = job.image.as_ref().map(|_| {
@@ -299,10 +298,10 @@ fn latent_mask(pixels: &[f32], width: usize, shape: Shape) -> Vec<f32> {
     (0..shape.h * shape.w).map(|i| pixels[i / shape.w * factor * width + i % shape.w * factor]).collect()
 }
 
-fn tell(session: &mut Session<'_>, denoised: Buf, progress: Progress) -> Result<(), EngineError> {
+fn tell(session: &mut Session<'_>, latents: &LatentFormat, denoised: Buf, progress: Progress) -> Result<(), EngineError> {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let first = denoised.pictures(0, 1);
     session.denoised(number(progress.done), number(progress.total), &|backend| -> Picture {
-        preview(&session::read(backend, first), first.shape.w, first.shape.h)
+        latents.preview(&session::read(backend, first), first.shape.w, first.shape.h)
     })
 }
