@@ -120,6 +120,40 @@ async fn secrets_reach_no_log_and_no_file() {
     assert!(logs >= 1 && looked > logs, "{looked} files, {logs} logs");
 }
 
+/// Resident memory of a process, in MiB.
+fn resident(pid: u32) -> u64 {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 / (1 << 20)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_logins_at_once_need_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = said(&command(&folder.path().join("data"), &["user", "hash", "pin"], "4711\n"));
+    let users: String = (0..50).map(|i| format!("[[user]]\nname = \"Artist {i}\"\npin = \"{hash}\"\n")).collect();
+    std::fs::write(folder.path().join("users.toml"), users).unwrap();
+    let program = Program::start_in(folder.path(), &[]);
+    let (before, begin) = (resident(program.pid()), std::time::Instant::now());
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let logins: Vec<_> = (0..50)
+        .map(|i| {
+            let post = client.post(program.at(&format!("/pin/artist-{i}"))).header("origin", &program.url);
+            tokio::spawn(post.form(&[("pin", "4711")]).send())
+        })
+        .collect();
+    let mut most = before;
+    while logins.iter().any(|login| !login.is_finished()) {
+        most = most.max(resident(program.pid()));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for login in logins {
+        assert_eq!(login.await.unwrap().unwrap().headers()["location"], "/studio");
+    }
+    let each = begin.elapsed().as_secs_f64() * 1e3 * 2.0 / 50.0;
+    println!("50 logins at once: {before} MiB before, {most} MiB at most; about {each:.0} ms a hash, two at once");
+    assert!(most - before <= 64, "{before} -> {most} MiB");
+}
+
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {

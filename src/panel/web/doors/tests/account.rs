@@ -86,29 +86,6 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_guess() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_logins_at_once_need_little_memory() {
-    let rss = || {
-        let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-        status.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 / (1 << 20)
-    };
-    let hasher = Hasher::new();
-    let before = rss();
-    let logins: Vec<_> = (0..50)
-        .map(|_| {
-            let hasher = hasher.clone();
-            tokio::spawn(async move { hasher.verify(Secret::new("0000"), None).await.unwrap() })
-        })
-        .collect();
-    let mut most = before;
-    while logins.iter().any(|login| !login.is_finished()) {
-        most = most.max(rss());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    println!("50 hashes at once: {before} MiB before, {most} MiB at most");
-    assert!(most - before <= 64, "{before} -> {most} MiB");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn disabling_acts_on_the_next_request() {
     let studio = Studio::start(ADA).await;
     let cookie = studio.pick("zoe").await;
