@@ -102,9 +102,7 @@ impl Origins {
         }
         if config.bind.is_unspecified() {
             list.extend(s.addresses.iter().map(|ip| http(in_authority(&ip.to_string()), port)));
-        } else if !config.bind.is_loopback() {
-            list.push(http(in_authority(&config.bind.to_string()), port));
-        } else if config.bind.to_string() != "127.0.0.1" && config.bind.to_string() != "::1" {
+        } else {
             list.push(http(in_authority(&config.bind.to_string()), port));
         }
         let mut unique = Vec::with_capacity(list.len());
