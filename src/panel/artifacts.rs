@@ -127,6 +127,17 @@ impl Filter {
     }
 }
 
+/// Where a picture stands in its gallery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// How many are newer.
+    pub newer_ones: u64,
+    /// The next newer one.
+    pub newer: Option<String>,
+    /// The next older one.
+    pub older: Option<String>,
+}
+
 /// A picture on its way in.
 #[derive(Clone, Debug)]
 pub struct NewPicture {
@@ -264,6 +275,15 @@ impl Artifacts {
     pub async fn layout(&self, profile: &ProfileId, filter: Filter) -> Result<Vec<(String, u32, u32, i64)>, StoreError> {
         let profile = profile.clone();
         self.store.read(move |c| store::artifacts::layout(c, &profile, &filter)).await
+    }
+
+    /// Where a picture stands in its gallery.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn neighbours(&self, profile: &ProfileId, id: &str) -> Result<Neighbours, StoreError> {
+        let (profile, id) = (profile.clone(), id.to_owned());
+        self.store.read(move |c| store::artifacts::neighbours(c, &profile, &id)).await
     }
 
     /// Deletes a picture; for [`UNDO`] it can be restored. False where there is none.

@@ -56,6 +56,9 @@ impl Application {
     pub async fn build_at(config: Config, clock: Clock) -> anyhow::Result<Application> {
         let mut config = config;
         config.surroundings = config.surroundings.with_interfaces();
+        if let Some(folder) = &config.assets {
+            assets::serve_from(folder.clone());
+        }
         let (path, surroundings) = (config.data.clone(), config.surroundings.clone());
         let folder = tokio::task::spawn_blocking(move || DataFolder::take(&path, &surroundings)).await??;
         let listener = TcpListener::bind((config.bind, config.port))

@@ -55,3 +55,70 @@ function startBusy(): void {
 startShow();
 startWait();
 startBusy();
+
+/** A link carries its ticket in the fragment, which no server and no log sees; here it becomes a form's field. */
+function startTicket(): void {
+  const field = document.getElementById("ticket");
+  const ticket = location.hash.slice(1);
+  if (!(field instanceof HTMLInputElement) || ticket === "") return;
+  field.value = ticket;
+  history.replaceState(null, "", location.pathname);
+  const form = document.getElementById("ticket-form");
+  if (form instanceof HTMLFormElement) form.submit();
+}
+
+interface Answer {
+  next?: string;
+  detail?: string;
+  errors?: { field: string; message: string }[];
+}
+
+/** A form that stays on its page: what is wrong stands under its field, what was done above. */
+function startJsonForms(): void {
+  for (const form of all<HTMLFormElement>("form[data-json]")) {
+    form.addEventListener("submit", (e) => {
+      e.preventDefault();
+      void sendForm(form);
+    });
+  }
+}
+
+async function sendForm(form: HTMLFormElement): Promise<void> {
+  const body = JSON.stringify(Object.fromEntries(new FormData(form)));
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  const answer = await fetch(form.action, { method: "POST", credentials: "same-origin", headers, body }).catch(() => null);
+  const said = answer
+    ? ((await answer.json().catch(() => ({}))) as Answer)
+    : { detail: "Easel does not answer. Nothing was changed." };
+  form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+  for (const line of all(".error", form)) line.hidden = true;
+  if (answer?.ok) {
+    sessionStorage.setItem("easel.done", form.dataset.done ?? "");
+    location.assign(said.next ?? location.href);
+    return;
+  }
+  const errors = said.errors?.length ? said.errors : [{ field: "pin", message: said.detail ?? "It did not work. Try again." }];
+  for (const { field, message } of errors) {
+    const line = document.getElementById(`${field}-error`);
+    const words = line?.querySelector("span");
+    if (!line || !words) continue;
+    words.textContent = message;
+    line.hidden = false;
+    document.getElementById(field)?.setAttribute("aria-invalid", "true");
+    document.getElementById(field)?.focus();
+  }
+}
+
+function tellDone(): void {
+  const line = document.getElementById("done");
+  const done = sessionStorage.getItem("easel.done");
+  if (!line || !done) return;
+  sessionStorage.removeItem("easel.done");
+  const words = line.querySelector("span");
+  if (words) words.textContent = done;
+  line.hidden = false;
+}
+
+startTicket();
+startJsonForms();
+tellDone();

@@ -1,7 +1,7 @@
 // Runs in <head>, before the first paint: gives elements the custom properties that the server wrote as data
 // attributes, because the content security policy allows no style attributes. Knows nothing else.
 
-const PROPERTIES = { ar: "--ar", c: "--c", p: "--p" } as const;
+const PROPERTIES = { ar: "--ar" } as const;
 
 function apply(element: HTMLElement): void {
   for (const [key, property] of Object.entries(PROPERTIES)) {
@@ -19,6 +19,6 @@ const watcher = new MutationObserver((records) => {
 });
 watcher.observe(document.documentElement, { childList: true, subtree: true });
 addEventListener("DOMContentLoaded", () => {
-  for (const element of document.querySelectorAll<HTMLElement>("[data-ar], [data-c], [data-p]")) apply(element);
+  for (const element of document.querySelectorAll<HTMLElement>("[data-ar]")) apply(element);
   watcher.disconnect();
 });

@@ -1,2 +1,78 @@
-// picture
-export {};
+// One picture's page: keys, copy, delete, and the way into the studio.
+
+import { embedded, setText, byId, all } from "./dom";
+import { keys } from "./keys";
+import { deletePictures } from "./pictures";
+import { remember } from "./settings";
+import { startDrag } from "./studio/drop";
+import { toast } from "./toasts";
+import type { Artifact } from "./types";
+import { created } from "./types";
+import { moment } from "./words";
+
+interface Boot {
+  picture: Artifact;
+  newer: string | null;
+  older: string | null;
+}
+const { picture, newer, older } = embedded<Boot>("boot");
+
+const handOver = (what: "settings" | "reference" | "mask"): void => {
+  remember("handover", { do: what, picture });
+  location.assign("/studio");
+};
+
+const go = (id: string | null): boolean => {
+  if (id) location.assign(`/picture/${id}`);
+  return id !== null;
+};
+
+async function copyPrompt(): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(picture.recipe?.prompt ?? "");
+    toast("Prompt copied", { life: 3000 });
+  } catch {
+    toast("This browser does not let pages copy here. Select the prompt and press Ctrl C.", { bad: true });
+  }
+}
+
+/** Deleting moves on to the next picture, which shows the way back. */
+function remove(): void {
+  sessionStorage.setItem("easel.deleted", picture.id);
+  const next = older ?? newer;
+  void deletePictures([picture.id], () => location.reload()).then(() => location.assign(next ? `/picture/${next}` : "/gallery"));
+}
+
+/** After the move: undo is still possible. */
+function offerUndo(): void {
+  const id = sessionStorage.getItem("easel.deleted");
+  sessionStorage.removeItem("easel.deleted");
+  if (!id || id === picture.id) return;
+  const restore = async (): Promise<void> => {
+    const answer = await fetch(`/api/v1/artifacts/${id}/restore`, { method: "POST", credentials: "same-origin" }).catch(
+      () => null,
+    );
+    if (answer?.ok) location.assign(`/picture/${id}`);
+    else toast("It is too late: the picture is gone.", { bad: true });
+  };
+  toast("1 picture deleted", { action: { label: "Undo", run: () => void restore() } });
+}
+
+const group = "Picture";
+keys(
+  { group, says: "Newer", keys: ["ArrowLeft"], run: () => go(newer) },
+  { group, says: "Older", keys: ["ArrowRight"], run: () => go(older) },
+  { group, says: "Use these settings", keys: ["u"], run: () => handOver("settings") },
+  { group, says: "Use as reference", keys: ["r"], run: () => handOver("reference") },
+  { group, says: "Paint a mask", keys: ["m"], run: () => handOver("mask") },
+  { group, says: "Download", keys: ["d"], run: () => byId("download").click() },
+  { group, says: "Delete, can be undone", keys: ["Delete"], run: remove },
+  { group, says: "Back to the gallery", keys: ["Escape"], run: () => location.assign("/gallery") },
+);
+for (const button of all("[data-hand]"))
+  button.addEventListener("click", () => handOver(button.dataset.hand as "settings" | "reference" | "mask"));
+byId("copy").addEventListener("click", () => void copyPrompt());
+byId("delete").addEventListener("click", remove);
+startDrag(() => picture.id);
+setText(byId("made"), moment(created(picture)));
+offerUndo();

@@ -2,7 +2,7 @@
 
 use super::{StoreError, jobs::profile, sql};
 use crate::{
-    artifacts::{Artifact, Filter},
+    artifacts::{Artifact, Filter, Neighbours},
     users::ProfileId,
 };
 use protocol::JobId;
@@ -73,6 +73,14 @@ pub fn layout(c: &Connection, profile: &ProfileId, filter: &Filter) -> Result<Ve
     let row = params![profile.as_str(), filter.search(), filter.model, from, to];
     let rows = query.query_map(row, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many pictures of the profile are newer than one, and the ids next to it: newer, older.
+pub fn neighbours(c: &Connection, profile: &ProfileId, id: &str) -> Result<Neighbours, StoreError> {
+    let read = |row: &Row<'_>| {
+        Ok(Neighbours { newer_ones: row.get::<_, i64>(0)?.cast_unsigned(), newer: row.get(1)?, older: row.get(2)? })
+    };
+    Ok(c.prepare_cached(sql::ARTIFACT_NEIGHBOURS)?.query_row([profile.as_str(), id], read)?)
 }
 
 /// Marks one as deleted. False where there is none.

@@ -73,6 +73,9 @@ pub(super) const ARTIFACTS_COUNT: &str = "SELECT count(*) FROM artifacts WHERE p
 pub(super) const ARTIFACTS_LAYOUT: &str = "SELECT id, width, height, created FROM artifacts WHERE profile = ?1 \
      AND deleted IS NULL AND (?2 IS NULL OR instr(search, ?2) > 0) AND (?3 IS NULL OR model = ?3) \
      AND (?4 IS NULL OR created >= ?4) AND (?5 IS NULL OR created < ?5) ORDER BY id DESC";
+/// How many are newer than one, and the ids next to it: newer, older.
+pub(super) const ARTIFACT_NEIGHBOURS: &str = "SELECT count(*), min(id), (SELECT max(id) FROM artifacts WHERE profile = ?1 \
+     AND deleted IS NULL AND id < ?2) FROM artifacts WHERE profile = ?1 AND deleted IS NULL AND id > ?2";
 /// Marks one as deleted.
 pub(super) const ARTIFACT_DELETE: &str = "UPDATE artifacts SET deleted = ?3 WHERE profile = ?1 AND id = ?2 AND deleted IS NULL";
 /// Takes the mark away.

@@ -1,5 +1,6 @@
 //! Errors on their way out: JSON under `/api`, a page elsewhere. Knows no handler.
 
+use super::pages::error::ErrorPage;
 use crate::error::{AppError, Shown, problem};
 use actix_web::{
     Error, HttpResponse,
@@ -8,6 +9,7 @@ use actix_web::{
     http::header,
     middleware::Next,
 };
+use askama::Template as _;
 
 /// Middleware: turns the problem of a request outside `/api` into a page.
 pub async fn pages_of_errors(
@@ -41,9 +43,9 @@ pub(super) fn wants_json(headers: &header::HeaderMap) -> bool {
     headers.get(header::ACCEPT).is_some_and(accepts)
 }
 
-/// The error page.
+/// The error page; plain words where even that cannot be made.
 fn page(shown: &Shown) -> String {
-    format!("<!doctype html><title>{}</title><p>{}", shown.title, shown.detail)
+    ErrorPage::new(shown).render().unwrap_or_else(|_| shown.status.to_string())
 }
 
 /// A query that cannot be read.

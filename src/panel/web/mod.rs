@@ -68,6 +68,11 @@ routes! {
     Admin  "/profile/password"                { post doors::profile::set_password }
     Artist "/admin"                           { get doors::admin::page, post doors::admin::turn_on }
     Artist "/admin/off"                       { post doors::admin::turn_off }
+    Open   "/assets/{name}"                   { get pages::assets::get }
+    Artist "/studio"                          { get pages::studio::page }
+    Artist "/gallery"                         { get pages::gallery::page }
+    Artist "/picture/{id}"                    { get pages::picture::page }
+    Artist "/profile"                         { get pages::profile::page }
     Open   "/healthz"                         { get api::health::healthz }
     Open   "/readyz"                          { get api::health::readyz }
     Open   "/api/v1/healthz"                  { get api::health::healthz }

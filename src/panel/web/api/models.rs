@@ -26,7 +26,7 @@ pub async fn list(app: Data<App>, _artist: Artist) -> Result<HttpResponse, AppEr
 }
 
 /// A model with its samplers' labels and schedules, so that a form needs no list of its own.
-fn shown(model: &ModelInfo) -> serde_json::Result<Value> {
+pub(in crate::web) fn shown(model: &ModelInfo) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(model)?;
     value["samplers"] = model.samplers.iter().map(|s| sampler(*s)).collect();
     Ok(value)

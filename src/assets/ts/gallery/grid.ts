@@ -1,0 +1,264 @@
+// The part of the gallery that can be seen, as elements: tiles come and go with the scrolling, the page always has
+// its true height. Knows where things stand and what is chosen, not why.
+
+import { check } from "easel:icons";
+import { byId, icon, make, setVar } from "../dom";
+import { plural } from "../words";
+import { layOut, rowAt, rowOfEntry, type Entry, type Layout, type Measure, type Row } from "./layout";
+
+/** Tiles in the document at most. */
+const MOST_TILES = 280;
+/** Rows kept ready beyond each edge of the screen, where the number of tiles allows. */
+const SPARE_ROWS = 4;
+
+export interface Tiles {
+  entries: Entry[];
+  alt: (index: number) => string;
+  chosen: (id: string) => boolean;
+}
+
+export class Grid {
+  private layout: Layout = { rows: [], days: [], height: 0 };
+  private readonly tiles = new Map<string, HTMLLIElement>();
+  private readonly days = new Map<string, HTMLElement>();
+  private frame = 0;
+  private width = 0;
+  /** The tile that Tab reaches. */
+  focused = 0;
+  rowHeight = 196;
+  /** First and last entry on the screen, after each drawing. */
+  seen: (first: number, last: number) => void = () => {};
+
+  constructor(
+    private readonly box: HTMLElement,
+    private readonly list: HTMLElement,
+    private readonly source: Tiles,
+  ) {
+    addEventListener("scroll", () => this.schedule(), { passive: true });
+    new ResizeObserver(() => {
+      if (this.box.clientWidth !== this.width) this.arrange();
+      else this.schedule();
+    }).observe(this.box);
+  }
+
+  private get measure(): Measure {
+    const narrow = matchMedia("(max-width: 719px)").matches;
+    return {
+      width: this.box.clientWidth,
+      rowHeight: narrow ? 112 : this.rowHeight,
+      gap: narrow ? 3 : 6,
+      dayHeight: narrow ? 44 : 64,
+    };
+  }
+
+  /** Lays everything out anew, keeping the picture at the top of the screen there. */
+  arrange(): void {
+    const anchor = this.anchor();
+    this.width = this.box.clientWidth;
+    this.layout = layOut(this.source.entries, this.measure);
+    setVar(this.box, "--height", `${this.layout.height}px`);
+    if (anchor) scrollTo({ top: scrollY + this.topOf(anchor.index) - anchor.top });
+    this.drawNow();
+  }
+
+  scrollToEntry(index: number): void {
+    const row = this.layout.rows[rowOfEntry(this.layout.rows, index)];
+    if (!row) return;
+    const top = this.offset + row.y;
+    const bar = byId("gbar").getBoundingClientRect().bottom;
+    if (top - scrollY < bar + 8) scrollTo({ top: top - bar - 8 });
+    else if (top + row.height - scrollY > innerHeight - 8) scrollTo({ top: top + row.height - innerHeight + 8 });
+    this.drawNow();
+  }
+
+  /** Puts an entry's day at the top of the screen. */
+  jumpTo(index: number): void {
+    const day = this.layout.days.findLast((d) => d.first <= index);
+    scrollTo({ top: this.offset + (day?.y ?? 0) - byId("gbar").getBoundingClientRect().bottom });
+    this.drawNow();
+  }
+
+  focus(index: number): void {
+    const entry = this.source.entries[index];
+    if (!entry) return;
+    this.focused = index;
+    this.scrollToEntry(index);
+    this.refresh();
+    this.tiles.get(entry.id)?.querySelector<HTMLElement>("a")?.focus({ preventScroll: true });
+  }
+
+  /** The entry one row up or down, nearest in the middle. */
+  vertical(index: number, by: 1 | -1): number {
+    const { rows } = this.layout;
+    const at = rowOfEntry(rows, index);
+    const from = rows[at];
+    const to = rows[at + by];
+    if (!from || !to) return index;
+    const k = index - from.first;
+    const middle = (from.x[k] ?? 0) + (from.w[k] ?? 0) / 2;
+    const distances = to.x.map((x, i) => Math.abs(x + (to.w[i] ?? 0) / 2 - middle));
+    return to.first + distances.indexOf(Math.min(...distances));
+  }
+
+  /** Writes again what may have changed in place: words, ticks, the reachable tile. */
+  refresh(): void {
+    this.source.entries.length === 0 && this.list.replaceChildren();
+    for (const li of this.tiles.values()) this.describe(li, Number(li.dataset.index));
+  }
+
+  private get offset(): number {
+    return this.box.getBoundingClientRect().top + scrollY;
+  }
+
+  private topOf(index: number): number {
+    const row = this.layout.rows[rowOfEntry(this.layout.rows, index)];
+    return this.box.getBoundingClientRect().top + (row?.y ?? 0);
+  }
+
+  private anchor(): { index: number; top: number } | null {
+    if (scrollY < 8 || this.layout.rows.length === 0) return null;
+    const row = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + 120)];
+    return row && row.first < this.source.entries.length ? { index: row.first, top: this.topOf(row.first) } : null;
+  }
+
+  private schedule(): void {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => this.drawNow());
+  }
+
+  /** The rows on the screen, then spare ones on both sides as long as there is room. */
+  private visible(): [number, number] {
+    const { rows } = this.layout;
+    const top = scrollY - this.offset;
+    let first = rowAt(rows, top);
+    let last = first;
+    let tiles = 0;
+    while (last < rows.length && (rows[last] as Row).y < top + innerHeight) {
+      tiles += (rows[last] as Row).x.length;
+      last += 1;
+    }
+    for (let spare = 0; spare < SPARE_ROWS && tiles < MOST_TILES; spare += 1) {
+      const below = rows[last]?.x.length ?? 0;
+      if (tiles + below <= MOST_TILES && last < rows.length) {
+        tiles += below;
+        last += 1;
+      }
+      const above = rows[first - 1]?.x.length ?? 0;
+      if (tiles + above <= MOST_TILES && first > 0) {
+        tiles += above;
+        first -= 1;
+      }
+    }
+    return [first, last];
+  }
+
+  private drawNow(): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const [from, to] = this.visible();
+    const rows = this.layout.rows.slice(from, to);
+    const wanted = new Set<string>();
+    const fresh: HTMLLIElement[] = [];
+    for (const row of rows) {
+      row.x.forEach((x, i) => {
+        const index = row.first + i;
+        const entry = this.source.entries[index];
+        if (!entry) return;
+        wanted.add(entry.id);
+        const { li, made } = this.tile(entry);
+        if (made) fresh.push(li);
+        this.place(li, index, x, row.y, row.w[i] ?? 0, row.height);
+      });
+    }
+    for (const [id, li] of this.tiles) {
+      if (wanted.has(id) || li.contains(document.activeElement)) continue;
+      // Without its address, a picture that is still loading gives its connection free.
+      li.querySelector("img")?.removeAttribute("src");
+      li.remove();
+      this.tiles.delete(id);
+    }
+    this.list.append(...fresh);
+    this.sort(fresh.length > 0);
+    this.drawDays(rows);
+    const last = rows.at(-1);
+    if (rows[0] && last) this.seen(rows[0].first, last.first + last.x.length - 1);
+  }
+
+  /** Screen readers and Tab follow the document, so its order is the gallery's. */
+  private sort(changed: boolean): void {
+    if (!changed) return;
+    const items = [...this.list.children] as HTMLLIElement[];
+    const inOrder = items.every(
+      (li, i) => i === 0 || Number(li.dataset.index) > Number((items[i - 1] as HTMLLIElement).dataset.index),
+    );
+    if (inOrder) return;
+    const active = document.activeElement;
+    this.list.append(...items.sort((a, b) => Number(a.dataset.index) - Number(b.dataset.index)));
+    if (active instanceof HTMLElement && this.list.contains(active)) active.focus({ preventScroll: true });
+  }
+
+  private tile(entry: Entry): { li: HTMLLIElement; made: boolean } {
+    const known = this.tiles.get(entry.id);
+    if (known) return { li: known, made: false };
+    const image = make("img", {
+      src: `/api/v1/artifacts/${entry.id}/thumb`,
+      width: entry.width,
+      height: entry.height,
+      alt: "",
+      decoding: "async",
+    });
+    const box = make("input", { type: "checkbox", tabindex: -1 });
+    const li = make(
+      "li",
+      { class: "tile", "data-id": entry.id },
+      make("a", { href: `/picture/${entry.id}` }, image),
+      make("label", {}, box, make("span", { class: "tick" }, icon(check))),
+    );
+    this.tiles.set(entry.id, li);
+    return { li, made: true };
+  }
+
+  private place(li: HTMLLIElement, index: number, x: number, y: number, w: number, h: number): void {
+    const key = `${index} ${x} ${y} ${w} ${h}`;
+    if (li.dataset.at === key) return;
+    li.dataset.at = key;
+    li.dataset.index = String(index);
+    setVar(li, "--x", `${x}px`);
+    setVar(li, "--y", `${y}px`);
+    setVar(li, "--w", `${w}px`);
+    setVar(li, "--h", `${h}px`);
+    this.describe(li, index);
+  }
+
+  private describe(li: HTMLLIElement, index: number): void {
+    const [link, image, box] = [li.querySelector("a"), li.querySelector("img"), li.querySelector("input")];
+    if (!link || !image || !box) return;
+    const alt = this.source.alt(index);
+    if (image.alt !== alt) image.alt = alt;
+    box.ariaLabel = `Select: ${alt}`;
+    box.checked = this.source.chosen(li.dataset.id ?? "");
+    link.tabIndex = index === this.focused ? 0 : -1;
+  }
+
+  private drawDays(rows: Row[]): void {
+    const [first, last] = [rows[0], rows.at(-1)];
+    const shown = first && last ? this.layout.days.filter((d) => d.first <= last.first && d.first + d.count > first.first) : [];
+    const keys = new Set(shown.map((d) => d.label));
+    for (const [label, element] of this.days) {
+      if (keys.has(label)) continue;
+      element.remove();
+      this.days.delete(label);
+    }
+    for (const d of shown) {
+      let element = this.days.get(d.label);
+      if (!element) {
+        element = make("div", { class: "day" }, make("h2", {}, d.label), make("span", { class: "meta" }));
+        this.days.set(d.label, element);
+        this.box.insertBefore(element, this.list);
+      }
+      setVar(element, "--y", `${d.y}px`);
+      const word = element.lastElementChild;
+      if (word) word.textContent = plural(d.count, "picture");
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// What stands above the main action before it is pressed: tokens of the prompt, time of the job. Asks the server a
+// moment after the last change; a later question makes an earlier answer void.
+
+import { ApiError, send } from "../api";
+import { byId, debounce, setText } from "../dom";
+import type { Draft, Model } from "../types";
+import { about, plural } from "../words";
+import type { Form } from "./form";
+
+const WAIT_MS = 250;
+
+interface Estimate {
+  eta_s: number | null;
+  starts_in_s: number | null;
+}
+
+export class Estimates {
+  private tokensAsked: AbortController | null = null;
+  private etaAsked: AbortController | null = null;
+  private counted = "";
+
+  constructor(
+    private readonly form: Form,
+    private readonly device: string,
+    private readonly draft: () => Draft,
+    private readonly busy: () => boolean,
+  ) {}
+
+  readonly refresh = debounce(WAIT_MS, () => {
+    void this.countTokens();
+    void this.estimate();
+  });
+
+  private async countTokens(): Promise<void> {
+    const model = this.form.model;
+    const prompt = this.form.prompt.value;
+    if (!model || this.counted === `${model.id}\n${prompt}`) return;
+    this.tokensAsked?.abort();
+    const asked = (this.tokensAsked = new AbortController());
+    try {
+      const body = { model: model.id, prompt };
+      const { tokens, chunks } = await send<{ tokens: number; chunks: number }>("POST", "/tokens", body, {
+        signal: asked.signal,
+      });
+      this.counted = `${model.id}\n${prompt}`;
+      setText(byId("tokens"), tokenWords(model, tokens, chunks));
+    } catch {
+      // The count is a help, not a condition: the next change asks again.
+    }
+  }
+
+  private async estimate(): Promise<void> {
+    this.etaAsked?.abort();
+    const asked = (this.etaAsked = new AbortController());
+    const line = byId("before");
+    try {
+      const answer = await send<Estimate>("POST", "/estimate", this.draft(), { signal: asked.signal });
+      this.form.complain([]);
+      delete line.dataset.bad;
+      setText(line, this.words(answer));
+      const first = document.getElementById("first-eta");
+      if (first && answer.eta_s !== null) setText(first, `${about(answer.eta_s)} each on the ${this.device}`);
+    } catch (e) {
+      if (asked.signal.aborted || !(e instanceof ApiError)) return;
+      const rest = e.fields.length > 0 ? this.form.complain(e.fields) : e.message;
+      line.dataset.bad = "";
+      setText(line, rest ?? "Something above cannot be used as it is");
+    }
+  }
+
+  private words({ eta_s, starts_in_s }: Estimate): string {
+    if (this.busy() && starts_in_s !== null)
+      return starts_in_s < 0.5 ? "The next one starts right after this one" : `Next one starts in ${about(starts_in_s)}`;
+    if (eta_s === null) return "";
+    const batch = this.draft().batch ?? 1;
+    const start = starts_in_s !== null && starts_in_s > 1 ? `, starts in ${about(starts_in_s)}` : "";
+    const time = about(eta_s);
+    return `${time[0]?.toUpperCase()}${time.slice(1)} for ${plural(batch, "picture")} on the ${this.device}${start}`;
+  }
+}
+
+function tokenWords(model: Model, tokens: number, chunks: number): string {
+  return chunks > 1 ? `${tokens} tokens, ${chunks} chunks` : `${tokens} of ${model.chunk_tokens} tokens`;
+}

@@ -1,0 +1,199 @@
+// The jobs and pictures of this page, and which one is looked at. Applies events in any order, any number of times.
+// Knows no document.
+
+import type { Artifact, Job, Recipe, StreamEvent } from "../types";
+
+export interface LiveJob extends Job {
+  /** Not answered by the server yet. */
+  sending?: boolean;
+  preview?: string;
+}
+export interface Picture extends Artifact {
+  recipe: Recipe;
+}
+export type Looking = { kind: "job"; id: string } | { kind: "picture"; id: string } | null;
+
+/** Pictures that the strip holds. */
+const LATEST = 40;
+
+export class Jobs {
+  readonly jobs = new Map<string, LiveJob>();
+  /** Newest job first; pictures of one job in their order. */
+  pictures: Picture[] = [];
+  looking: Looking = null;
+  /** Called after every change. */
+  changed: () => void = () => {};
+  /** Called once when a job of this page has ended. */
+  ended: (job: LiveJob) => void = () => {};
+
+  private readonly seqs = new Map<string, number>();
+  private submitting = 0;
+  private readonly held: StreamEvent[] = [];
+
+  constructor(jobs: Job[], pictures: Picture[]) {
+    for (const job of jobs) this.jobs.set(job.id, job);
+    this.pictures = pictures;
+    const running = jobs
+      .filter((j) => j.state === "running" || j.state === "queued")
+      .sort((a, b) => (a.state === b.state ? 0 : a.state === "running" ? -1 : 1))[0];
+    const first = pictures[0];
+    this.looking = running ? { kind: "job", id: running.id } : first ? { kind: "picture", id: first.id } : null;
+  }
+
+  get unfinished(): LiveJob[] {
+    return [...this.jobs.values()].filter((j) => j.state === "queued" || j.state === "running");
+  }
+
+  picture(id: string): Picture | undefined {
+    return this.pictures.find((p) => p.id === id);
+  }
+
+  get seen(): LiveJob | Picture | undefined {
+    if (!this.looking) return undefined;
+    return this.looking.kind === "job" ? this.jobs.get(this.looking.id) : this.picture(this.looking.id);
+  }
+
+  look(looking: Looking): void {
+    this.looking = looking;
+    this.changed();
+  }
+
+  /** A job of this page that is on its way to the server. Events of jobs still unknown wait until its answer. */
+  submit(id: string, recipe: Recipe): LiveJob {
+    const job: LiveJob = {
+      id,
+      state: "queued",
+      sending: true,
+      progress: 0,
+      step: 0,
+      steps: recipe.steps,
+      eta_s: null,
+      place: null,
+      error: null,
+      loading: null,
+      created: new Date().toISOString(),
+      recipe,
+    };
+    this.submitting += 1;
+    this.jobs.set(id, job);
+    this.look({ kind: "job", id });
+    return job;
+  }
+
+  submitted(temporary: string, id: string): void {
+    const job = this.jobs.get(temporary);
+    this.jobs.delete(temporary);
+    this.submitting -= 1;
+    if (job && !this.jobs.has(id)) this.jobs.set(id, { ...job, id, sending: false });
+    if (this.looking?.kind === "job" && this.looking.id === temporary) this.looking = { kind: "job", id };
+    for (const event of this.held.splice(0)) this.take(event);
+    this.changed();
+  }
+
+  refused(temporary: string): void {
+    this.jobs.delete(temporary);
+    this.submitting -= 1;
+    if (this.looking?.kind === "job" && this.looking.id === temporary) this.lookAtLatest();
+    for (const event of this.held.splice(0)) this.take(event);
+    this.changed();
+  }
+
+  lookAtLatest(): void {
+    const first = this.pictures[0];
+    this.looking = first ? { kind: "picture", id: first.id } : null;
+  }
+
+  forget(job: string): void {
+    this.jobs.delete(job);
+    if (this.looking?.kind === "job" && this.looking.id === job) this.lookAtLatest();
+    this.changed();
+  }
+
+  /** Takes a picture away and returns how to bring it back. */
+  remove(id: string): () => void {
+    const at = this.pictures.findIndex((p) => p.id === id);
+    const [picture] = this.pictures.splice(at, 1);
+    const next = this.pictures[Math.min(at, this.pictures.length - 1)];
+    if (this.looking?.kind === "picture" && this.looking.id === id) this.looking = next ? { kind: "picture", id: next.id } : null;
+    this.changed();
+    return () => {
+      if (!picture) return;
+      this.pictures.splice(at, 0, picture);
+      this.look({ kind: "picture", id });
+    };
+  }
+
+  take(event: StreamEvent): void {
+    if (event.type === "state") this.takeState(event);
+    else if (event.type === "artifact") this.takeArtifact(event.artifact);
+    else this.takeLive(event);
+    this.changed();
+  }
+
+  private takeState(event: Extract<StreamEvent, { type: "state" }>): void {
+    const { seq, job } = event;
+    const known = this.jobs.get(job.id);
+    if (!known && this.submitting > 0) {
+      this.held.push(event);
+      return;
+    }
+    if (seq < (this.seqs.get(job.id) ?? 0)) return;
+    this.seqs.set(job.id, seq);
+    const ended = job.state !== "queued" && job.state !== "running";
+    if (ended && !known) {
+      for (const a of job.artifacts ?? []) this.takeArtifact({ ...a, recipe: a.recipe ?? job.recipe });
+      return;
+    }
+    const preview = known?.preview;
+    this.jobs.set(job.id, { ...known, ...job, ...(preview ? { preview } : {}), sending: false });
+    if (!ended) return;
+    for (const a of job.artifacts ?? [])
+      this.takeArtifact({ ...a, recipe: a.recipe ?? { ...job.recipe, seed: job.recipe.seed + a.index, batch: 1 } });
+    const now = this.jobs.get(job.id);
+    if (known && (known.state === "queued" || known.state === "running") && now) this.ended(now);
+    if (job.state === "done") this.finish(job.id);
+    if (job.state === "cancelled") this.forget(job.id);
+  }
+
+  /** A done job becomes its pictures where it stood. */
+  private finish(id: string): void {
+    this.jobs.delete(id);
+    if (this.looking?.kind !== "job" || this.looking.id !== id) return;
+    const first = this.pictures.find((p) => p.job === id);
+    if (first) this.looking = { kind: "picture", id: first.id };
+    else this.lookAtLatest();
+  }
+
+  private takeArtifact(artifact: Artifact): void {
+    if (this.picture(artifact.id)) return;
+    const recipe = artifact.recipe ?? this.jobs.get(artifact.job)?.recipe;
+    if (!recipe) return;
+    this.pictures.push({ ...artifact, recipe });
+    this.pictures.sort((a, b) => (a.job === b.job ? a.index - b.index : a.job < b.job ? 1 : -1));
+    this.pictures.length = Math.min(this.pictures.length, LATEST);
+  }
+
+  private takeLive(event: Exclude<StreamEvent, { seq: number }>): void {
+    const job = this.jobs.get(event.job);
+    if (!job) {
+      if (this.submitting > 0) this.held.push(event);
+      return;
+    }
+    if (event.type === "step") {
+      Object.assign(job, {
+        state: "running",
+        loading: null,
+        step: event.step,
+        steps: event.steps,
+        progress: event.progress,
+        eta_s: event.eta_s,
+      });
+    } else if (event.type === "loading") {
+      Object.assign(job, { state: "running", loading: { model: event.model, done: event.done, total: event.total } });
+    } else if (event.type === "preview") {
+      job.preview = `data:image/webp;base64,${event.webp}`;
+    } else {
+      Object.assign(job, { place: event.place, eta_s: event.eta_s });
+    }
+  }
+}

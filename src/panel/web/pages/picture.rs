@@ -1,0 +1,137 @@
+//! One picture with its whole recipe. Knows no files.
+
+use super::{embedded, html, shell::Shell, words};
+use crate::{
+    App,
+    artifacts::{ArtifactView, Filter},
+    error::AppError,
+    web::auth::Artist,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use askama::Template;
+use protocol::{ModelInfo, Recipe, Schedule};
+use serde::Serialize;
+
+/// A line of the recipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fact {
+    name: &'static str,
+    value: String,
+    /// The value says that there is none.
+    none: bool,
+}
+
+impl Fact {
+    fn new(name: &'static str, value: impl ToString) -> Fact {
+        Fact { name, value: value.to_string(), none: false }
+    }
+
+    fn or_none(name: &'static str, value: Option<String>) -> Fact {
+        let none = value.is_none();
+        Fact { name, value: value.unwrap_or_else(|| "none".into()), none }
+    }
+}
+
+/// What the script is given.
+#[derive(Debug, Serialize)]
+struct Boot<'a> {
+    picture: &'a ArtifactView,
+    newer: &'a Option<String>,
+    older: &'a Option<String>,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "picture.html")]
+pub struct PicturePage {
+    theme: &'static str,
+    shell: Shell,
+    /// Place in the gallery, the newest is 1.
+    at: String,
+    total: String,
+    ratio: f32,
+    url: String,
+    width: u32,
+    height: u32,
+    prompt: String,
+    newer: Option<String>,
+    older: Option<String>,
+    /// "PNG, 31 kB".
+    file_words: String,
+    facts: Vec<Fact>,
+    created: String,
+    boot: String,
+}
+
+/// The whole recipe in the words of the field.
+fn facts(recipe: &Recipe, models: &[ModelInfo]) -> Vec<Fact> {
+    let model = models.iter().find(|m| m.id == recipe.model).map_or(recipe.model.as_str(), |m| m.name.as_str());
+    let sampler = match recipe.schedule {
+        Schedule::Plain => recipe.sampler.label().to_owned(),
+        schedule => format!("{}, {}", recipe.sampler.label(), schedule.label()),
+    };
+    let negative = Some(recipe.negative_prompt.trim()).filter(|n| !n.is_empty()).map(str::to_owned);
+    let mut facts = vec![
+        Fact::or_none("Negative prompt", negative),
+        Fact::new("Model", model),
+        Fact::new("Size", format!("{} × {}", recipe.width, recipe.height)),
+        Fact::new("Seed", recipe.seed),
+        Fact::new("Steps", recipe.steps),
+        Fact::new("Guidance", recipe.guidance),
+        Fact::new("Sampler", sampler),
+        Fact::new("Clip skip", recipe.clip_skip),
+    ];
+    if recipe.guidance_rescale > 0.0 {
+        facts.push(Fact::new("Rescale", recipe.guidance_rescale));
+    }
+    if recipe.eta > 0.0 {
+        facts.push(Fact::new("Eta", recipe.eta));
+    }
+    facts.push(match (&recipe.image, recipe.strength) {
+        (Some(_), Some(strength)) if recipe.mask.is_some() => Fact::new("Reference", format!("with a mask, strength {strength}")),
+        (Some(_), Some(strength)) => Fact::new("Reference", format!("strength {strength}")),
+        _ => Fact::or_none("Reference", None),
+    });
+    facts
+}
+
+/// "PNG, 31 kB".
+fn file_words(recipe: &Recipe, bytes: u64) -> String {
+    let format = match recipe.format {
+        protocol::Format::Png => "PNG",
+        protocol::Format::Webp => "WebP",
+        protocol::Format::Jpeg => "JPEG",
+    };
+    format!("{format}, {}", words::bytes(bytes))
+}
+
+/// `GET /picture/{id}`
+pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let profile = &artist.profile.id;
+    let found = app.artifacts.get(profile, &id).await?.ok_or(AppError::NotFound)?;
+    let place = app.artifacts.neighbours(profile, &id).await?;
+    let (_, total) = app.artifacts.page(profile, Filter::default(), None, 1).await?;
+    let recipe = found.recipe.clone();
+    let picture = ArtifactView::from(found);
+    let boot = Boot { picture: &picture, newer: &place.newer, older: &place.older };
+    html(&PicturePage {
+        theme: artist.profile.theme.as_str(),
+        shell: Shell::new(&app, &artist, "gallery"),
+        at: words::count(place.newer_ones + 1),
+        total: words::count(total),
+        ratio: picture.width as f32 / picture.height as f32,
+        boot: embedded(&boot),
+        url: picture.url.clone(),
+        width: picture.width,
+        height: picture.height,
+        file_words: file_words(&recipe, picture.bytes),
+        facts: facts(&recipe, &app.engine.models()),
+        prompt: recipe.prompt,
+        created: picture.created.clone(),
+        newer: place.newer,
+        older: place.older,
+    })
+}

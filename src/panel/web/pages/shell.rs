@@ -1,0 +1,44 @@
+//! What every page behind the door shows around itself: bar, profile menu, device, admin mode. Knows no page.
+
+use crate::{
+    App,
+    users::Role,
+    web::{auth::Artist, doors::initials},
+};
+
+/// The frame of a page.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) initials: String,
+    pub(super) colour: u8,
+    pub(super) may_admin: bool,
+    /// Minutes of admin mode that are left.
+    pub(super) admin_minutes: Option<u32>,
+    /// Where the engine computes, in words.
+    pub(super) device: String,
+    /// Which page this is: "studio", "gallery" or nothing of the two.
+    pub(super) here: &'static str,
+    /// URL of the script that holds the browser's one stream.
+    pub(super) stream: String,
+}
+
+impl Shell {
+    /// The frame for whoever asks.
+    pub(super) fn new(app: &App, artist: &Artist, here: &'static str) -> Shell {
+        let profile = &artist.profile;
+        let device = app.engine.view().device;
+        Shell {
+            id: profile.id.to_string(),
+            name: profile.name.clone(),
+            initials: initials(&profile.name),
+            colour: profile.colour,
+            may_admin: profile.role == Role::Admin,
+            admin_minutes: artist.admin_minutes,
+            device: if device.is_empty() { "Engine starting".into() } else { device },
+            here,
+            stream: assets::url("worker.js").into_owned(),
+        }
+    }
+}
