@@ -131,7 +131,7 @@ impl Desk {
     /// Of a studio that nobody serves: takes the data folder for as long as the command runs.
     pub async fn offline(config: &Config) -> Result<(DataFolder, Desk), OfflineError> {
         let folder = DataFolder::take(&config.data, &config.surroundings)?;
-        let (store, clock) = (Store::open(&config.data.join("state"))?, Clock::real());
+        let (store, clock) = (Store::open(&config.data.join("state"))?.guarded(folder.guard()), Clock::real());
         let doors = Doors::open(config, config.port, store.clone(), clock.clone()).await?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store, clock).await?;

@@ -7,16 +7,21 @@ mod lease;
 pub use lease::{Lease, LeaseLost};
 
 use crate::config::Surroundings;
-use crate::store::Place;
+use crate::store::{Guard, Place};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Folders below the data folder, with their modes. `state` is made by the store's own rule, 0700.
 const FOLDERS: [(&str, u32); 4] = [("outputs", 0o700), ("models", 0o755), ("logs", 0o700), ("spool", 0o700)];
+
+/// How often a running panel looks whether its lease holds.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Who has the data folder: written into the lock for the one who is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +104,7 @@ enum Hold {
     /// The kernel forgets the lock with the file.
     Lock { _file: File },
     /// Renewed by a thread.
-    Lease(Lease),
+    Lease(Arc<Lease>),
 }
 
 impl DataFolder {
@@ -117,7 +122,9 @@ impl DataFolder {
         let me = Holder::this(surroundings);
         let hold = match place {
             Place::Local => Hold::Lock { _file: lock(&state, &me).map_err(unusable)?.map_err(in_use)? },
-            Place::Network => Hold::Lease(Lease::take(&state, me).map_err(unusable)?.map_err(|h| in_use(h.to_string()))?),
+            Place::Network => {
+                Hold::Lease(Arc::new(Lease::take(&state, me).map_err(unusable)?.map_err(|h| in_use(h.to_string()))?))
+            }
         };
         Ok(DataFolder { path: path.to_path_buf(), hold })
     }
@@ -127,11 +134,27 @@ impl DataFolder {
         &self.path
     }
 
-    /// Whether the folder is still this process's: asked before each commit.
-    pub fn check(&self) -> Result<(), LeaseLost> {
+    /// What the store asks before each change. None where the kernel keeps the lock.
+    pub fn guard(&self) -> Option<Guard> {
         match &self.hold {
-            Hold::Lock { .. } => Ok(()),
-            Hold::Lease(lease) => lease.check(),
+            Hold::Lock { .. } => None,
+            Hold::Lease(lease) => {
+                let lease = lease.clone();
+                Some(Guard(Arc::new(move || lease.check().is_ok())))
+            }
+        }
+    }
+
+    /// Returns when the folder is no longer this process's: it must stop then. With a lock, never.
+    pub async fn lost(&self) -> LeaseLost {
+        let Hold::Lease(lease) = &self.hold else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            let lease = lease.clone();
+            // The network file system may hang; the pages must not.
+            if let Ok(Err(lost)) = tokio::task::spawn_blocking(move || lease.check()).await {
+                return lost;
+            }
         }
     }
 }
@@ -165,7 +188,7 @@ mod tests {
         let first = DataFolder::take(&data, &surroundings).unwrap();
         let refused = DataFolder::take(&data, &surroundings).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {} on ", std::process::id())), "{refused}");
-        assert!(first.check().is_ok());
+        assert!(first.guard().is_none(), "the kernel keeps the lock");
         drop(first);
         DataFolder::take(&data, &surroundings).unwrap();
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;

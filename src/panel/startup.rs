@@ -64,7 +64,7 @@ impl Application {
         let listener = TcpListener::bind((config.bind, config.port))
             .with_context(|| format!("listening on {} port {}", config.bind, config.port))?;
         let port = listener.local_addr()?.port();
-        let store = Store::open(&config.data.join("state"))?;
+        let store = Store::open(&config.data.join("state"))?.guarded(folder.guard());
         let events = Events::open(store.clone()).await?;
         let artifacts = Artifacts::open(&config.data.join("outputs"), store.clone(), events.clone(), clock.clone())?;
         let uploads = Uploads::open(&config.data.join("spool"), store.clone(), clock.clone())?;
@@ -134,7 +134,10 @@ impl Application {
         let handle = server.handle();
         let sweeper = tokio::spawn(sweep(app.clone()));
         let serving = tokio::spawn(server);
-        told.await;
+        let lost = tokio::select! {
+            () = told => None,
+            lost = folder.lost() => Some(lost),
+        };
         tracing::info!("stopping");
         sweeper.abort();
         watch.abort();
@@ -146,7 +149,7 @@ impl Application {
         control.abort();
         let _ = control.await;
         drop(folder);
-        Ok(())
+        lost.map_or(Ok(()), |lost| Err(lost.into()))
     }
 }
 

@@ -40,7 +40,7 @@ pub enum StoreError {
         /// The parser's words.
         why: String,
     },
-    /// The thread has ended, because Easel is stopping or the change panicked.
+    /// The thread has ended, because Easel is stopping or the change panicked; or the data folder was lost.
     #[error("the store is closed")]
     Closed,
 }
@@ -63,6 +63,17 @@ pub struct Store {
     writer: Arc<Thread>,
     /// None on a network file system: without locks, a second connection could read a half-written page.
     reader: Option<Arc<Thread>>,
+    guard: Option<Guard>,
+}
+
+/// Says before each change whether the store is still this process's to write.
+#[derive(Clone)]
+pub struct Guard(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guard")
+    }
 }
 
 /// A thread with its connection; ends when the handle is dropped, after the tasks already given.
@@ -116,7 +127,12 @@ impl Store {
             Place::Local => Some(Arc::new(Thread::start("store-reader", open::second(folder)?)?)),
             Place::Network => None,
         };
-        Ok(Store { writer: Arc::new(Thread::start("store-writer", writer)?), reader })
+        Ok(Store { writer: Arc::new(Thread::start("store-writer", writer)?), reader, guard: None })
+    }
+
+    /// The same store, which refuses every change once the guard says no.
+    pub fn guarded(self, guard: Option<Guard>) -> Store {
+        Store { guard, ..self }
     }
 
     /// Runs a change on the writer's thread. What it returns `Ok` after a commit is on the disk.
@@ -124,7 +140,9 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.run(work).await
+        let guard = self.guard.clone();
+        let guarded = move |c: &mut Connection| if guard.is_none_or(|g| (g.0)()) { work(c) } else { Err(StoreError::Closed) };
+        self.writer.run(guarded).await
     }
 
     /// Runs a question, beside the writer where the disk allows it. Sees everything committed before.

@@ -3,6 +3,7 @@
 
 mod account;
 mod entrance;
+mod rights;
 mod studio;
 
 use super::initials;

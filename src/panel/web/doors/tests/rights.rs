@@ -1,0 +1,139 @@
+//! Every route as everybody: nobody, an artist, another artist, an admin, one who was disabled. The routes
+//! come from the table, so a new one is tried without being named here.
+
+use super::studio::{Request, Studio};
+use crate::artifacts::NewPicture;
+use crate::control::{Control, Reply};
+use crate::web::{Route, TABLE, Who};
+use protocol::{Format, Recipe, Sampler, Schedule};
+
+const USERS: &str = "[[user]]\nname = \"Zoe\"\n[[user]]\nname = \"Mateo\"\n[[user]]\nname = \"Gone\"\n\
+     [[user]]\nname = \"Ada\"\nrole = \"admin\"\n";
+
+fn recipe() -> Recipe {
+    Recipe {
+        model: "tiny".into(),
+        prompt: "a lake".into(),
+        negative_prompt: String::new(),
+        width: 64,
+        height: 64,
+        steps: 4,
+        guidance: 5.0,
+        sampler: Sampler::Euler,
+        schedule: Schedule::Plain,
+        eta: 0.0,
+        guidance_rescale: 0.0,
+        clip_skip: 1,
+        seed: 1,
+        batch: 1,
+        strength: None,
+        image: None,
+        mask: None,
+        format: Format::Png,
+    }
+}
+
+/// What Zoe has: a job, a picture, an upload that is under way.
+struct Belongings {
+    job: String,
+    artifact: String,
+    upload: String,
+}
+
+impl Belongings {
+    async fn of_zoe(studio: &Studio) -> Belongings {
+        let zoe = studio.app.users.find("zoe").unwrap().id;
+        let job = studio.app.jobs.submit(&zoe, recipe(), None).await.unwrap().id;
+        let picture = NewPicture { index: 0, width: 64, height: 64, file: vec![1; 9], thumb: vec![1; 9], recipe: recipe() };
+        studio.app.artifacts.publish(&zoe, &job, picture).await.unwrap();
+        let upload = studio.app.uploads.begin(&zoe, 100, None).await.unwrap();
+        let filter = crate::artifacts::Filter::default();
+        let artifact = studio.app.artifacts.layout(&zoe, filter).await.unwrap()[0].0.clone();
+        Belongings { job: job.to_string(), artifact, upload }
+    }
+
+    fn path(&self, route: &Route) -> String {
+        let id = match route.path {
+            p if p.contains("/jobs/") => &self.job,
+            p if p.contains("/artifacts/") || p.contains("/picture/") => &self.artifact,
+            p if p.contains("/uploads/") => &self.upload,
+            _ => "zoe",
+        };
+        route.path.replace("{id}", id).replace(['{', '}'], "")
+    }
+}
+
+async fn token(studio: &Studio, user: &str) -> String {
+    let Reply::Once { secret, .. } = studio.command(Control::UserToken { user: user.into() }).await else { panic!() };
+    format!("Bearer {}", secret.expose())
+}
+
+fn as_whom(studio: &Studio, method: &'static str, path: &str, token: Option<&str>) -> Request {
+    // From elsewhere, so that the keyless rule opens nothing.
+    let request = studio.request(method, path).header("x-forwarded-for", "203.0.113.9");
+    match token {
+        Some(token) => request.header("authorization", token),
+        None => request,
+    }
+}
+
+fn upper(method: &str) -> &'static str {
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"].into_iter().find(|m| m.eq_ignore_ascii_case(method)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_anothers_does_not_exist() {
+    let studio = Studio::start(USERS).await;
+    let things = Belongings::of_zoe(&studio).await;
+    let (zoe, others) = (token(&studio, "zoe").await, [token(&studio, "mateo").await, token(&studio, "ada").await]);
+    let own = TABLE.iter().filter(|r| r.path.starts_with("/api/") && r.path.contains("{id}"));
+    let (mut tried, mut opened) = (0, 0);
+    for route in own {
+        let path = things.path(route);
+        for other in &others {
+            let request = as_whom(&studio, upper(route.method), &path, Some(other));
+            let request = request.header("upload-offset", "0").header("content-type", "application/octet-stream");
+            let answer = studio.send(&request).await;
+            assert_eq!(answer.status, 404, "{} {path}: {answer:?}", route.method);
+            tried += 1;
+        }
+        if route.method == "get" && !path.ends_with("/events") {
+            let answer = studio.send(&as_whom(&studio, "GET", &path, Some(&zoe))).await;
+            assert_eq!(answer.status, 200, "{path} as its owner: {answer:?}");
+            opened += 1;
+        }
+    }
+    println!("{tried} tries at another's things, {opened} of the owner's own");
+    assert!(tried >= 10 && opened >= 3);
+    let zoe_id = studio.app.users.find("zoe").unwrap().id;
+    let left = studio.app.artifacts.layout(&zoe_id, Default::default()).await.unwrap();
+    assert_eq!(left.len(), 1, "nothing of hers was deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_and_the_disabled_get_nothing() {
+    let studio = Studio::start(USERS).await;
+    let things = Belongings::of_zoe(&studio).await;
+    let gone = token(&studio, "gone").await;
+    studio.command(Control::UserDisable { user: "gone".into() }).await;
+    for route in TABLE.iter().filter(|r| r.who != Who::Open) {
+        let path = things.path(route);
+        for who in [None, Some(gone.as_str()), Some("Bearer easel_0")] {
+            let answer = studio.send(&as_whom(&studio, upper(route.method), &path, who)).await;
+            let refused = answer.status == 401 || (answer.status == 303 && answer.header("location") == Some("/"));
+            assert!(refused, "{} {path} as {who:?}: {answer:?}", route.method);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admins_routes_need_admin_mode() {
+    let studio = Studio::start(USERS).await;
+    let whos = [token(&studio, "zoe").await, token(&studio, "ada").await];
+    for route in TABLE.iter().filter(|r| r.who == Who::Admin) {
+        for who in &whos {
+            let answer = studio.send(&as_whom(&studio, upper(route.method), route.path, Some(who))).await;
+            assert_eq!(answer.status, 403, "{} {}: {answer:?}", route.method, route.path);
+        }
+    }
+}
