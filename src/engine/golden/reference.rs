@@ -1,5 +1,6 @@
 //! A recording on disk: what was called with what, and the tensors. Knows no family.
 
+use super::{Stage, digest::Digest};
 use crate::{EngineError, json};
 use protocol::Problem;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -34,6 +35,7 @@ pub struct Reference {
     /// The whole of `reference.json`; infinities are null.
     pub json: Value,
     tensors: BTreeMap<String, Tensor>,
+    digests: BTreeMap<String, Digest>,
 }
 
 impl Reference {
@@ -41,7 +43,9 @@ impl Reference {
     pub fn read(dir: &Path) -> Result<Reference, EngineError> {
         let file = |name: &str| fs::read(dir.join(name)).map_err(|e| problem(dir, name, &e.to_string()));
         let text = String::from_utf8_lossy(&file("reference.json")?).into_owned();
-        let json = json::parse(&text).map_err(|e| problem(dir, "reference.json", &e.to_string()))?;
+        let json: Value = json::parse(&text).map_err(|e| problem(dir, "reference.json", &e.to_string()))?;
+        let digests = json.get("digests").cloned().map_or(Ok(BTreeMap::new()), serde_json::from_value);
+        let digests = digests.map_err(|e| problem(dir, "reference.json", &format!("digests: {e}")))?;
         let bytes = file("reference.safetensors")?;
         let held = SafeTensors::deserialize(&bytes).map_err(|e| problem(dir, "reference.safetensors", &e.to_string()))?;
         let mut tensors = BTreeMap::new();
@@ -49,7 +53,7 @@ impl Reference {
             let values = numbers(&view).ok_or_else(|| problem(dir, &name, &format!("{:?} elements", view.dtype())))?;
             tensors.insert(name, Tensor { dims: view.shape().to_vec(), values });
         }
-        Ok(Reference { json, tensors })
+        Ok(Reference { json, tensors, digests })
     }
 
     /// The family that was recorded.
@@ -66,6 +70,15 @@ impl Reference {
     pub fn tensor(&self, key: &Value) -> Result<&Tensor, EngineError> {
         let found = key.as_str().and_then(|key| self.tensors.get(key));
         found.ok_or_else(|| EngineError::BadInput(Problem::new(format!("the recording names no tensor at {key}"))))
+    }
+
+    /// Compares a result, channels last, with the recorded one that a value of the recording names, be it kept whole or
+    /// as a digest.
+    pub fn compare(&self, name: impl Into<String>, found: &[f32], key: &Value, tolerance: f64) -> Result<Stage, EngineError> {
+        match key.as_str().and_then(|key| Some((key, self.digests.get(key)?))) {
+            Some((key, digest)) => Ok(Stage { name: name.into(), worst: digest.distance(key, found), tolerance }),
+            None => Ok(Stage::compare(name, found, &self.tensor(key)?.channels_last(), tolerance)),
+        }
     }
 }
 

@@ -178,7 +178,8 @@ impl Trajectory {
             Act::Combine { terms, .. } => terms.iter().all(|(weight, _)| weight.is_finite()),
             Act::Clip { .. } => true,
         };
-        if self.evaluations.iter().flat_map(|e| &e.acts).all(finite) {
+        let told = |e: &Evaluation| e.timestep.is_finite() && e.input_scale.is_finite();
+        if self.evaluations.iter().all(|e| told(e) && e.acts.iter().all(finite)) {
             Ok(self)
         } else {
             let what = "this sampler cannot leave pure noise with this prediction type and these options";

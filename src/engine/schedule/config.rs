@@ -9,6 +9,9 @@ use crate::samplers::{dpm_solver, unipc};
 use protocol::{Sampler, Schedule};
 use serde::Deserialize;
 
+/// Most training timesteps: a hundred times what any model has.
+const MAX_TRAIN_STEPS: usize = 100_000;
+
 /// The samplers by their family of formulas, named as the reference's classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -246,8 +249,12 @@ impl Settings {
         let leading = matches!(class, Class::Ddim | Class::Pndm | Class::Lcm);
         let train_steps = c.trained_betas.as_ref().map_or(c.num_train_timesteps.unwrap_or(1000), Vec::len);
         let original_steps = c.original_inference_steps.unwrap_or(50);
-        if train_steps < 2 || original_steps == 0 || original_steps > train_steps {
-            return Err(ScheduleError::Config(format!("{train_steps} training steps, {original_steps} of them distilled")));
+        let steps_offset = c.steps_offset.unwrap_or(0);
+        if !(2..=MAX_TRAIN_STEPS).contains(&train_steps) || steps_offset >= train_steps {
+            return Err(ScheduleError::Config(format!("{train_steps} training steps with an offset of {steps_offset}")));
+        }
+        if original_steps == 0 || original_steps > train_steps {
+            return Err(ScheduleError::Config(format!("{original_steps} of {train_steps} training steps distilled")));
         }
         Ok(Settings {
             class,
@@ -258,7 +265,7 @@ impl Settings {
             zero_snr: c.rescale_betas_zero_snr.unwrap_or(false) && !matches!(class, Class::Pndm | Class::Heun),
             prediction: c.prediction_type.unwrap_or_default(),
             spacing: c.timestep_spacing.unwrap_or(if leading { Spacing::Leading } else { Spacing::Linspace }),
-            steps_offset: c.steps_offset.unwrap_or(0),
+            steps_offset,
             spread: spread(class, c)?,
             interpolation: interpolation(class, c)?,
             last_sigma: last_sigma(class, c)?,

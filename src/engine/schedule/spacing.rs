@@ -33,7 +33,7 @@ pub(super) fn timesteps(settings: &Settings, steps: usize) -> Vec<f64> {
         }
         Spacing::Leading => {
             let ratio = settings.train_steps / points;
-            (0..points).map(|i| (i * ratio + settings.steps_offset) as f64).collect()
+            (0..points).map(|i| (i * ratio + settings.steps_offset).min(settings.train_steps - 1) as f64).collect()
         }
         Spacing::Trailing => {
             let ratio = train / steps as f64;

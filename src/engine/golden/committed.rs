@@ -1,0 +1,62 @@
+//! The recordings that are kept in the project, whose weights are not stored but follow from their names: makes an
+//! ordinary folder of one, weights and all, as any other recording is. Knows no network.
+
+use super::digest::{deviate, seed};
+use crate::{EngineError, json};
+use protocol::Problem;
+use safetensors::{Dtype, serialize_to_file, tensor::TensorView};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+/// `weights.json`.
+#[derive(Deserialize)]
+struct Weights {
+    /// `config.json` of each network.
+    configs: BTreeMap<String, Value>,
+    /// `scheduler_config.json`.
+    scheduler: Value,
+    /// Extents, scale and offset of each tensor of each network.
+    tensors: BTreeMap<String, BTreeMap<String, (Vec<usize>, f64, f64)>>,
+}
+
+/// Writes the recording in `from` and its model into the empty folder `to`; `text` is the folder of its tokenizer.
+pub fn materialise(from: &Path, text: &Path, to: &Path) -> Result<(), EngineError> {
+    let fail = |e: &dyn std::fmt::Display| EngineError::BadInput(Problem::new(format!("{e}")).at(from.display().to_string()));
+    let weights = fs::read_to_string(from.join("weights.json")).map_err(|e| fail(&e))?;
+    let weights: Weights = json::parse(&weights).map_err(|e| fail(&e))?;
+    let pipeline = to.join("pipeline");
+    copy(from, to, &["reference.json", "reference.safetensors"]).map_err(|e| fail(&e))?;
+    copy(text, &pipeline.join("tokenizer"), &["vocab.json", "merges.txt"]).map_err(|e| fail(&e))?;
+    write(&pipeline, "model_index.json", "{\"_class_name\": \"StableDiffusionPipeline\"}").map_err(|e| fail(&e))?;
+    write(&pipeline.join("scheduler"), "scheduler_config.json", &weights.scheduler.to_string()).map_err(|e| fail(&e))?;
+    for (component, tensors) in &weights.tensors {
+        let folder = pipeline.join(component);
+        let config = weights.configs.get(component).cloned().unwrap_or_default();
+        write(&folder, "config.json", &config.to_string()).map_err(|e| fail(&e))?;
+        let bytes: BTreeMap<&String, Vec<u8>> =
+            tensors.iter().map(|(key, spec)| (key, generated(component, key, spec))).collect();
+        let views = tensors.iter().map(|(key, (dims, ..))| Ok((key, TensorView::new(Dtype::F32, dims.clone(), &bytes[key])?)));
+        let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>().map_err(|e| fail(&e))?;
+        let name = if component == "text_encoder" { "model.safetensors" } else { "diffusion_pytorch_model.safetensors" };
+        serialize_to_file(views, None, &folder.join(name)).map_err(|e| fail(&e))?;
+    }
+    Ok(())
+}
+
+/// The elements of a tensor, little-endian f32.
+fn generated(component: &str, key: &str, (dims, scale, offset): &(Vec<usize>, f64, f64)) -> Vec<u8> {
+    let seed = seed(&format!("{component}/{key}"));
+    let n = dims.iter().product::<usize>() as u64;
+    (0..n).flat_map(|i| ((deviate(seed, i) * scale + offset) as f32).to_le_bytes()).collect()
+}
+
+fn copy(from: &Path, to: &Path, names: &[&str]) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    names.iter().try_for_each(|name| fs::copy(from.join(name), to.join(name)).map(drop))
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(name), text)
+}
