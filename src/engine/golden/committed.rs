@@ -60,3 +60,54 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     fs::write(folder.join(name), text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{self, Outcome, Verdict};
+    use std::path::PathBuf;
+
+    fn tests() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests")
+    }
+
+    fn materialised(family: &str) -> tempfile::TempDir {
+        let to = tempfile::tempdir().unwrap();
+        materialise(&tests().join("golden").join(family), &tests().join("text"), to.path()).unwrap();
+        to
+    }
+
+    fn equals_the_reference(family: &str, cases: usize) {
+        let folder = materialised(family);
+        let found = golden::check(folder.path(), 2, &mut |_| ()).unwrap();
+        for case in &found {
+            let worst = case.outcome.worst().map(|s| format!("{} {:.1e}", s.name, s.worst));
+            println!("{family} {}: {worst:?}", case.name);
+            assert!(case.outcome.holds(), "{family} {}: {:?}", case.name, case.outcome);
+        }
+        assert_eq!(found.len(), cases);
+        assert_eq!(Verdict::of(&found, true), Verdict::Equal);
+    }
+
+    #[test]
+    fn tiny_stable_diffusion_equals_the_reference() {
+        equals_the_reference("sd15", 6);
+    }
+
+    #[test]
+    fn tiny_inpainting_equals_the_reference() {
+        equals_the_reference("sd15-inpaint", 2);
+    }
+
+    #[test]
+    fn one_wrong_weight_shows() {
+        let folder = materialised("sd15");
+        let path = folder.path().join("pipeline/unet/diffusion_pytorch_model.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0x80;
+        fs::write(&path, bytes).unwrap();
+        let found = golden::check(folder.path(), 2, &mut |_| ()).unwrap();
+        assert!(found.iter().any(|case| matches!(&case.outcome, Outcome::Compared(s) if s.iter().any(|s| !s.holds()))));
+    }
+}

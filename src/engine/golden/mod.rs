@@ -3,9 +3,9 @@
 //!
 //! A recording is a folder with `reference.json`, `reference.safetensors` and, for a model, `pipeline/`.
 
-pub mod folder;
 pub mod committed;
 pub mod digest;
+pub mod folder;
 pub mod reference;
 pub mod schedulers;
 pub mod stable_diffusion;
