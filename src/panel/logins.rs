@@ -14,6 +14,8 @@ const LIFE: i64 = 30 * 24 * 60 * 60 * 1_000;
 const IDLE: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Admin mode turns itself off so long after it was last used, in ms: 30 minutes.
 const ADMIN_IDLE: i64 = 30 * 60 * 1_000;
+/// Logins that one profile has at most; with one more, the one that was used least recently ends.
+const MOST: usize = 200;
 /// The time of last use is written to the store no more often, in ms.
 const SAVE_EVERY: i64 = 10 * 60 * 1_000;
 
@@ -51,6 +53,17 @@ struct Tables {
     tokens: HashMap<Fingerprint, ProfileId>,
 }
 
+impl Tables {
+    /// The login to end before a profile gets one more.
+    fn oldest_over_limit(&self, profile: &Option<ProfileId>) -> Option<Fingerprint> {
+        let own = || self.logins.iter().filter(|(_, login)| login.profile == *profile);
+        if own().count() < MOST {
+            return None;
+        }
+        own().min_by_key(|(_, login)| login.seen).map(|(fingerprint, _)| *fingerprint)
+    }
+}
+
 /// The logins and API tokens.
 #[derive(Clone, Debug)]
 pub struct Logins {
@@ -81,8 +94,16 @@ impl Logins {
         let tables = self.tables.clone();
         self.store
             .run(move |c| {
-                accounts::put_login(c, &fingerprint, &login)?;
-                tables.write().expect("nobody panics with this lock").logins.insert(fingerprint, login);
+                let too_many = tables.read().expect("nobody panics with this lock").oldest_over_limit(&login.profile);
+                let change = c.transaction()?;
+                if let Some(oldest) = &too_many {
+                    accounts::end_login(&change, oldest)?;
+                }
+                accounts::put_login(&change, &fingerprint, &login)?;
+                change.commit()?;
+                let mut tables = tables.write().expect("nobody panics with this lock");
+                too_many.and_then(|oldest| tables.logins.remove(&oldest));
+                tables.logins.insert(fingerprint, login);
                 Ok(())
             })
             .await?;
@@ -123,9 +144,22 @@ impl Logins {
     }
 
     /// Whose API token this is.
-    pub fn token_owner(&self, token: &str) -> Option<ProfileId> {
+    pub fn token_owner(&self, token: &str) -> Option<(Fingerprint, ProfileId)> {
         let fingerprint = Fingerprint::of(token);
-        self.tables.read().expect("nobody panics with this lock").tokens.get(&fingerprint).cloned()
+        let owner = self.tables.read().expect("nobody panics with this lock").tokens.get(&fingerprint).cloned();
+        owner.map(|id| (fingerprint, id))
+    }
+
+    /// Whether an API token still counts.
+    pub fn is_token(&self, fingerprint: &Fingerprint) -> bool {
+        self.tables.read().expect("nobody panics with this lock").tokens.contains_key(fingerprint)
+    }
+
+    /// Whether a login still counts. Is no use of it.
+    pub fn is_alive(&self, fingerprint: &Fingerprint) -> bool {
+        let now = self.clock.ms();
+        let tables = self.tables.read().expect("nobody panics with this lock");
+        tables.logins.get(fingerprint).is_some_and(|login| !login.is_over(now))
     }
 
     /// A new API token for a profile; only its hash is kept.

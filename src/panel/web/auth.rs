@@ -25,6 +25,8 @@ pub struct Artist {
     pub profile: Profile,
     /// The browser's login. None with an API token.
     pub login: Option<Fingerprint>,
+    /// The API token. None with a browser's login.
+    pub token: Option<Fingerprint>,
     /// Minutes of admin mode that are left. None where it is off.
     pub admin_minutes: Option<u32>,
 }
@@ -37,11 +39,20 @@ pub struct Admin {
     pub artist: Artist,
 }
 
+impl Artist {
+    /// Whether the login or token still counts: for streams, which live longer than one question.
+    pub fn is_still_in(&self, app: &App) -> bool {
+        let alive = self.login.is_some_and(|login| app.logins.is_alive(&login))
+            || self.token.is_some_and(|token| app.logins.is_token(&token));
+        alive && app.users.enabled(&self.profile.id).is_some()
+    }
+}
+
 /// What a request's cookie or token says.
 enum Known {
     Nobody,
     Browser(Fingerprint, Login),
-    Token(Profile),
+    Token(Fingerprint, Profile),
 }
 
 /// The names carry the port: cookies reach every port of a host. `__Host-` keeps other hosts of the same
@@ -89,7 +100,8 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
 fn known(app: &App, request: &HttpRequest) -> Known {
     if request.headers().contains_key(header::AUTHORIZATION) {
         let owner = bearer(request).and_then(|token| app.logins.token_owner(token));
-        return owner.and_then(|id| app.users.enabled(&id)).map_or(Known::Nobody, Known::Token);
+        let profile = owner.and_then(|(token, id)| Some((token, app.users.enabled(&id)?)));
+        return profile.map_or(Known::Nobody, |(token, profile)| Known::Token(token, profile));
     }
     let cookie = request.cookie(&cookie_name(request, "login"));
     let found = cookie.and_then(|cookie| app.logins.find(cookie.value()));
@@ -103,7 +115,7 @@ fn studio(app: &App, request: &HttpRequest) -> Result<Studio, AppError> {
             let profile = login.profile.as_ref().and_then(|id| app.users.enabled(id));
             Ok(Studio { login: Some(fingerprint), keyed: login.keyed, profile })
         }
-        Known::Token(profile) => Ok(Studio { login: None, keyed: true, profile: Some(profile) }),
+        Known::Token(_, profile) => Ok(Studio { login: None, keyed: true, profile: Some(profile) }),
         _ if keyless => Ok(Studio { login: None, keyed: false, profile: None }),
         _ => Err(AppError::Unauthorized),
     }
@@ -112,13 +124,13 @@ fn studio(app: &App, request: &HttpRequest) -> Result<Studio, AppError> {
 fn artist(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {
     let nobody = AppError::Unauthorized;
     match known(app, request) {
-        Known::Token(profile) => Ok(Artist { profile, login: None, admin_minutes: None }),
+        Known::Token(token, profile) => Ok(Artist { profile, login: None, token: Some(token), admin_minutes: None }),
         Known::Browser(fingerprint, login) if login.keyed || app.doors.is_keyless(asker::asker(app, request)) => {
             let profile = login.profile.as_ref().and_then(|id| app.users.enabled(id)).ok_or(nobody)?;
             let may = profile.role == Role::Admin && asker::origin(request).is_some_and(|o| o.is_private());
             let left = login.admin_left(app.logins.now()).filter(|_| may);
             let admin_minutes = left.and_then(|ms| u32::try_from((ms + 59_999) / 60_000).ok());
-            Ok(Artist { profile, login: Some(fingerprint), admin_minutes })
+            Ok(Artist { profile, login: Some(fingerprint), token: None, admin_minutes })
         }
         _ => Err(nobody),
     }

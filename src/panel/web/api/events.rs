@@ -89,12 +89,16 @@ impl Stream {
             self.begun = true;
             return self.first().await.inspect_err(|e| tracing::error!("events: {e}")).ok();
         }
-        while !self.over {
+        // Whoever was logged out or disabled hears nothing more.
+        while !self.over && self.artist.is_still_in(&self.app) {
             let left = Duration::try_from(self.ends - self.app.clock.now()).ok().filter(|left| !left.is_zero())?;
             let clock = self.app.clock.clone();
             tokio::select! {
                 open = self.sub.changed() => {
                     if !open {
+                        return None;
+                    }
+                    if !self.artist.is_still_in(&self.app) {
                         return None;
                     }
                     let batch = self.sub.take().await.inspect_err(|e| tracing::error!("events: {e}")).ok()?;
