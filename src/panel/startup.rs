@@ -196,6 +196,9 @@ async fn sweep(app: App) {
         if let Err(e) = app.jobs.sweep().await {
             tracing::warn!("clearing old events: {e}");
         }
+        if let Err(e) = app.store.copy_daily().await {
+            tracing::warn!("copying the store: {e}");
+        }
         app.clock.sleep(SWEEP_EVERY).await;
     }
 }

@@ -355,3 +355,6 @@ fn take_up(c: &mut Connection, now: i64) -> Result<Board, StoreError> {
     change.commit()?;
     Ok(Board::new(unfinished, starts, rates))
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,7 @@ pub struct Store {
     writer: Arc<Thread>,
     /// None on a network file system: without locks, a second connection could read a half-written page.
     reader: Option<Arc<Thread>>,
+    folder: Arc<Path>,
     guard: Option<Guard>,
 }
 
@@ -127,7 +128,7 @@ impl Store {
             Place::Local => Some(Arc::new(Thread::start("store-reader", open::second(folder)?)?)),
             Place::Network => None,
         };
-        Ok(Store { writer: Arc::new(Thread::start("store-writer", writer)?), reader, guard: None })
+        Ok(Store { writer: Arc::new(Thread::start("store-writer", writer)?), reader, folder: folder.into(), guard: None })
     }
 
     /// The same store, which refuses every change once the guard says no.
@@ -152,4 +153,24 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.reader.as_ref().unwrap_or(&self.writer).run(work).await
     }
+
+    /// Copies the store when its newest copy is a day old: what is offered should it ever be damaged.
+    ///
+    /// # Errors
+    /// When the disk refuses; the store itself is untouched.
+    pub async fn copy_daily(&self) -> Result<(), StoreError> {
+        let folder = Arc::clone(&self.folder);
+        if !open::is_copy_due(&folder) {
+            return Ok(());
+        }
+        let copy = move |c: &mut Connection| Ok(open::copy(c, &folder, &open::today())?);
+        let Some(_) = &self.reader else { return self.writer.run(copy).await };
+        // A connection of its own: neither changes nor questions wait for a copy of a large store.
+        let folder = Arc::clone(&self.folder);
+        let own = move || copy(&mut open::second(&folder).map_err(|_| StoreError::Closed)?);
+        tokio::task::spawn_blocking(own).await.unwrap_or(Err(StoreError::Closed))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,15 @@ use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Name of the store in its folder.
 pub const FILE: &str = "easel.db";
 /// Folder of copies, beside it.
 const COPIES: &str = "copies";
+/// Age at which the newest copy is too old.
+const COPY_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Copies kept.
 const KEEP_COPIES: usize = 3;
 
@@ -195,6 +198,17 @@ fn all_copies(folder: &Path) -> Vec<PathBuf> {
         .collect();
     copies.sort();
     copies.into_iter().map(|(_, p)| p).collect()
+}
+
+/// Whether the newest copy is a day old, or there is none.
+pub(super) fn is_copy_due(folder: &Path) -> bool {
+    let newest = newest_copy(folder).and_then(|copy| fs::metadata(copy).ok()?.modified().ok());
+    newest.is_none_or(|at| at.elapsed().is_ok_and(|age| age >= COPY_EVERY))
+}
+
+/// The name of a copy that is made now.
+pub(super) fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
 fn newest_copy(folder: &Path) -> Option<PathBuf> {

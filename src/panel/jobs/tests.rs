@@ -1,0 +1,230 @@
+//! Whole jobs against a real store and a played engine: turns, deaths, restarts, cancelling.
+
+use super::*;
+use crate::{engine_client::EngineStatus, jobs::job::tests::recipe};
+use protocol::{BUILD_ID, FromEngine, Problem, ToEngine, frame};
+use std::path::Path;
+use supervise::{Exit, Launch, Policy, Scripted, ScriptedSpawner};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    sync::mpsc,
+};
+
+/// A studio without pages.
+struct Studio {
+    jobs: Jobs,
+    parts: Parts,
+    /// Prompts in the order in which the engine got them.
+    started: mpsc::UnboundedReceiver<String>,
+}
+
+impl Studio {
+    async fn open(folder: &Path) -> Studio {
+        let clock = Clock::real();
+        let store = Store::open(&folder.join("state")).unwrap();
+        let events = Events::open(store.clone()).await.unwrap();
+        let artifacts = Artifacts::open(&folder.join("outputs"), store.clone(), events.clone(), clock.clone()).unwrap();
+        let uploads = Uploads::open(&folder.join("spool"), store.clone(), clock.clone()).unwrap();
+        let (spawner, parts) = ScriptedSpawner::new();
+        let policy = Policy { first_wait: Duration::from_millis(5), jitter: 0.0, ..Policy::default() };
+        let engine = EngineClient::start(Launch::new("toy").with_stream(), policy, Arc::new(spawner));
+        let (tells, started) = mpsc::unbounded_channel();
+        tokio::spawn(play(parts, tells));
+        let parts = Parts { store, events, artifacts, uploads, engine, clock };
+        let jobs = Jobs::open(parts.clone()).await.unwrap();
+        Studio { jobs, parts, started }
+    }
+
+    async fn submit(&self, profile: &str, prompt: &str) -> JobId {
+        let recipe = Recipe { prompt: prompt.into(), batch: 2, ..recipe() };
+        self.jobs.submit(&profile.parse().unwrap(), recipe, None).await.unwrap().id
+    }
+
+    async fn state(&self, profile: &str, id: &JobId) -> JobView {
+        self.jobs.get(&profile.parse().unwrap(), id).await.unwrap().unwrap()
+    }
+
+    async fn until(&self, profile: &str, id: &JobId, state: &str) -> JobView {
+        for _ in 0..1000 {
+            let job = self.state(profile, id).await;
+            if job.state == state {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {state}: {:?}", self.state(profile, id).await);
+    }
+
+    async fn pictures(&self, profile: &str) -> usize {
+        self.parts.artifacts.page(&profile.parse().unwrap(), Default::default(), None, 100).await.unwrap().0.len()
+    }
+}
+
+/// Plays every engine that is started: paints at once, but a prompt of "wait" until it is cancelled, and dies
+/// over "die" after its first picture.
+async fn play(mut parts: mpsc::UnboundedReceiver<Scripted>, started: mpsc::UnboundedSender<String>) {
+    while let Some(mut part) = parts.recv().await {
+        let stream = part.stream.take().unwrap();
+        let exit = tokio::select! {
+            exit = one_life(stream, &started) => exit,
+            _ = part.signals.recv() => Exit::Signal(15),
+        };
+        let _ = part.exit.send(exit);
+    }
+}
+
+async fn one_life(mut stream: UnixStream, started: &mpsc::UnboundedSender<String>) -> Exit {
+    loop {
+        let mut prefix = [0; 4];
+        if stream.read_exact(&mut prefix).await.is_err() {
+            return Exit::Code(0);
+        }
+        let mut body = vec![0; frame::body_length(prefix).unwrap()];
+        stream.read_exact(&mut body).await.unwrap();
+        let answers = match frame::decode::<ToEngine>(&body).unwrap() {
+            ToEngine::Hello { .. } => vec![FromEngine::Hello { build: BUILD_ID.into(), device: "a test".into() }],
+            ToEngine::Scan => vec![FromEngine::Models { models: vec![], refused: vec![] }],
+            ToEngine::Cancel { job } => vec![FromEngine::Cancelled { job }],
+            ToEngine::Generate { job, recipe, .. } => {
+                let _ = started.send(recipe.prompt.clone());
+                paint(&job, &recipe)
+            }
+            _ => vec![],
+        };
+        let dies = answers.is_empty();
+        for answer in answers {
+            stream.write_all(&frame::encode(&answer).unwrap()).await.unwrap();
+            if matches!(&answer, FromEngine::Picture { thumb, .. } if thumb == b"last") {
+                return Exit::Signal(9);
+            }
+        }
+        if dies {
+            return Exit::Code(1);
+        }
+    }
+}
+
+fn paint(job: &JobId, recipe: &Recipe) -> Vec<FromEngine> {
+    let step = |step| FromEngine::Step { job: job.clone(), step, steps: 8, eta_s: 1.0, preview: Some(vec![1, 2, 3]) };
+    let picture = |index, thumb: &[u8]| FromEngine::Picture {
+        job: job.clone(),
+        index,
+        width: 64,
+        height: 64,
+        file: format!("picture {index} of {job}").into(),
+        thumb: thumb.into(),
+    };
+    match recipe.prompt.as_str() {
+        "wait" => vec![step(1)],
+        "die" => vec![step(1), picture(0, b"last")],
+        "no" => vec![FromEngine::Failed { job: job.clone(), problem: Problem::new("No.") }],
+        _ => vec![step(1), picture(0, b"t"), picture(1, b"t"), FromEngine::Done { job: job.clone(), seconds: 0.5 }],
+    }
+}
+
+#[tokio::test]
+async fn pictures_of_a_job_are_in_its_owners_gallery_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let id = studio.submit("ada", "a lake").await;
+    let job = studio.until("ada", &id, "done").await;
+    assert_eq!((job.progress, job.artifacts.len()), (1.0, 2));
+    assert_eq!(job.artifacts[1].recipe.as_ref().unwrap().seed, 2);
+    assert_eq!((studio.pictures("ada").await, studio.pictures("bob").await), (2, 0));
+    assert!(studio.jobs.get(&"bob".parse().unwrap(), &id).await.unwrap().is_none());
+    assert!(studio.jobs.cancel(&"bob".parse().unwrap(), &id).await.unwrap().is_none());
+    let artifact = studio.parts.artifacts.get(&"ada".parse().unwrap(), &job.artifacts[0].id).await.unwrap().unwrap();
+    assert_eq!(studio.parts.artifacts.bytes(&artifact).await.unwrap(), format!("picture 0 of {id}").as_bytes());
+}
+
+#[tokio::test]
+async fn one_job_does_not_wait_for_five_hundred_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(folder.path()).await;
+    let first = studio.submit("ada", "wait").await;
+    studio.until("ada", &first, "running").await;
+    for i in 0..500 {
+        studio.submit("ada", &format!("a{i}")).await;
+    }
+    let bobs = studio.submit("bob", "b").await;
+    let place = studio.jobs.board().get(&bobs).unwrap().progress.place;
+    assert_eq!(place, Some(1), "next after what runs");
+    studio.jobs.cancel(&"ada".parse().unwrap(), &first).await.unwrap();
+    studio.until("bob", &bobs, "done").await;
+    let mut order = Vec::new();
+    while let Ok(prompt) = studio.started.try_recv() {
+        order.push(prompt);
+    }
+    assert_eq!(order.iter().position(|p| p == "b"), Some(1), "{order:?}");
+}
+
+#[tokio::test]
+async fn the_engines_third_death_fails_a_job_and_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(folder.path()).await;
+    let deadly = studio.submit("ada", "die").await;
+    let harmless = studio.submit("bob", "b").await;
+    let failed = studio.until("ada", &deadly, "failed").await;
+    assert!(failed.error.unwrap().what.contains("died 3 times"));
+    assert_eq!(failed.artifacts.len(), 1, "its first picture was kept once");
+    studio.until("bob", &harmless, "done").await;
+    let mut deaths = 0;
+    while let Ok(prompt) = studio.started.try_recv() {
+        deaths += usize::from(prompt == "die");
+    }
+    assert_eq!(deaths, 3);
+}
+
+#[tokio::test]
+async fn waiting_and_running_jobs_can_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let ada = "ada".parse().unwrap();
+    let (running, waiting) = (studio.submit("ada", "wait").await, studio.submit("ada", "a lake").await);
+    studio.until("ada", &running, "running").await;
+    assert_eq!(studio.jobs.cancel(&ada, &waiting).await.unwrap().unwrap().state, JobState::Cancelled);
+    studio.jobs.cancel(&ada, &running).await.unwrap().unwrap();
+    studio.until("ada", &running, "cancelled").await;
+    assert_eq!(studio.pictures("ada").await, 0);
+}
+
+#[tokio::test]
+async fn what_the_engine_refuses_is_failed_in_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let id = studio.submit("ada", "no").await;
+    assert_eq!(studio.until("ada", &id, "failed").await.error.unwrap().what, "No.");
+}
+
+#[tokio::test]
+async fn an_orderly_stop_costs_nothing_and_the_next_panel_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let (running, waiting) = (studio.submit("ada", "wait").await, studio.submit("ada", "a lake").await);
+    studio.until("ada", &running, "running").await;
+    studio.jobs.stop().await;
+    studio.parts.engine.stop().await;
+    assert_eq!(studio.parts.engine.view().status, EngineStatus::Stopped);
+    let id = running.clone();
+    let stored = studio.parts.store.read(move |c| store::jobs::get(c, &id)).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.starts), (JobState::Queued, 0));
+    drop(studio);
+    let studio = Studio::open(folder.path()).await;
+    studio.until("ada", &running, "running").await;
+    studio.jobs.cancel(&"ada".parse().unwrap(), &running).await.unwrap();
+    studio.until("ada", &waiting, "done").await;
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let ada: ProfileId = "ada".parse().unwrap();
+    let key = |request: &str| Some(Key { key: "k".into(), request: request.into() });
+    let first = studio.jobs.submit(&ada, recipe(), key("1")).await.unwrap();
+    assert_eq!(studio.jobs.submit(&ada, recipe(), key("1")).await.unwrap().id, first.id);
+    assert!(matches!(studio.jobs.submit(&ada, recipe(), key("2")).await, Err(SubmitError::KeyReused)));
+    let bob = "bob".parse().unwrap();
+    assert_ne!(studio.jobs.submit(&bob, recipe(), key("1")).await.unwrap().id, first.id);
+}
