@@ -132,7 +132,7 @@ impl Desk {
     pub async fn offline(config: &Config) -> Result<(DataFolder, Desk), OfflineError> {
         let folder = DataFolder::take(&config.data, &config.surroundings)?;
         let (store, clock) = (Store::open(&config.data.join("state"))?.guarded(folder.guard()), Clock::real());
-        let doors = Doors::open(config, config.port, store.clone(), clock.clone()).await?;
+        let doors = Doors::open(config, config.port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store, clock).await?;
         Ok((folder, Desk { users, logins, doors, engine: None }))

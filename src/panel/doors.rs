@@ -90,10 +90,9 @@ pub struct Doors {
 
 impl Doors {
     /// The door that this configuration describes, on the port that was really bound.
-    pub async fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<Doors, DoorError> {
+    pub fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<Doors, DoorError> {
         let facts = Facts { origins: Origins::of(config, port)?, bound: config.bind, surroundings: config.surroundings.clone() };
-        let hasher = tokio::task::spawn_blocking(Hasher::new).await.expect("hashing does not panic");
-        Ok(Doors { facts: Arc::new(facts), store, clock, hasher })
+        Ok(Doors { facts: Arc::new(facts), store, clock, hasher: Hasher::new() })
     }
 
     /// Makes the studio key where there is none yet, and returns it: for standard output and nothing else.

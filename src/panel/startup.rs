@@ -77,7 +77,7 @@ impl Application {
             engine: engine.clone(),
             clock: clock.clone(),
         };
-        let doors = Doors::open(&config, port, store.clone(), clock.clone()).await?;
+        let doors = Doors::open(&config, port, store.clone(), clock.clone())?;
         let app = App {
             users: Users::open(store.clone(), clock.clone()).await?,
             logins: Logins::open(store.clone(), clock.clone()).await?,

@@ -67,6 +67,7 @@ routes! {
     Artist "/profile/shortcuts"               { post doors::profile::set_shortcuts }
     Admin  "/profile/password"                { post doors::profile::set_password }
     Artist "/admin"                           { get doors::admin::page, post doors::admin::turn_on }
+    Admin  "/admin/link/{id}"                 { post doors::admin::link }
     Artist "/admin/off"                       { post doors::admin::turn_off }
     Open   "/assets/{name}"                   { get pages::assets::get }
     Artist "/studio"                          { get pages::studio::page }

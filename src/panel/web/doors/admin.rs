@@ -1,10 +1,11 @@
 //! `/admin`: admin mode on and off. Knows no page that needs it.
 
-use super::{Fields, Foot, OneSecret, Refused, again, fields, is_private, next, refused, ssh_line};
+use super::{Fields, Foot, OneSecret, Refused, again, fields, is_private, next, refused, ssh_line, usable};
+use crate::doors::TicketKind;
 use crate::users::Role;
-use crate::{App, error::AppError, web::auth::Artist};
+use crate::{App, error::AppError, web::auth::Admin, web::auth::Artist};
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -84,4 +85,13 @@ pub async fn turn_off(app: Data<App>, request: HttpRequest, artist: Artist) -> R
         app.logins.set_admin(&login, false);
     }
     Ok(next(&request, "/studio", &[]))
+}
+
+/// `POST /admin/link/{id}`: a link into the studio for one profile, once and for 15 minutes, as JSON
+/// `{"link": …}`. Shown to the admin who asked, and kept nowhere.
+pub async fn link(app: Data<App>, _admin: Admin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let profile = usable(&app, &id)?;
+    let link = app.doors.link(TicketKind::Studio, Some(profile.id)).await?;
+    let body = serde_json::json!({ "link": link.expose() });
+    Ok(HttpResponse::Ok().insert_header((actix_web::http::header::CACHE_CONTROL, "no-store")).json(body))
 }

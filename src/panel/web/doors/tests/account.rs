@@ -142,6 +142,10 @@ async fn admin_mode_needs_a_password_and_turns_itself_off() {
     assert_eq!(studio.send(&turn_on(PASSWORD)).await.header("location"), Some("/studio"));
     studio.advance(29 * 60);
     assert_eq!(studio.send(&change("")).await.status, 422, "in admin mode, but the present password is wrong");
+    let link = studio.send(&studio.post("/admin/link/zoe", "").cookie(&cookie)).await;
+    let ticket = link.body.split_once('#').unwrap().1.trim_end_matches(['"', '}']).to_string();
+    let entered = studio.send(&studio.post("/ticket", &format!("ticket={ticket}"))).await;
+    assert_eq!(entered.header("location"), Some("/studio"), "an admin's link for Zoe: {entered:?}");
     studio.advance(30 * 60);
     assert_eq!(studio.send(&change(PASSWORD)).await.status, 403, "30 minutes without use");
     let zoe = studio.pick("zoe").await;
