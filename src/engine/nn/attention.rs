@@ -37,7 +37,7 @@ impl Attention {
         context: usize,
         heads: usize,
     ) -> Result<Attention, EngineError> {
-        if heads == 0 || channels % heads != 0 {
+        if heads == 0 || !channels.is_multiple_of(heads) {
             return Err(crate::weights::bad(format!("{channels} channels of \"{name}\" do not make {heads} heads.")));
         }
         let [q, k, v, out] = names.map(|n| format!("{name}.{n}"));

@@ -75,7 +75,7 @@ impl Norm {
 
     /// A GroupNorm.
     pub fn group(l: &mut Loader<'_>, name: &str, channels: usize, groups: usize, eps: f32) -> Result<Norm, EngineError> {
-        if groups != 0 && channels % groups != 0 {
+        if groups != 0 && !channels.is_multiple_of(groups) {
             return Err(crate::weights::bad(format!("{channels} channels of \"{name}\" do not make {groups} groups.")));
         }
         let weight = l.weight(&format!("{name}.weight"), &[channels], WeightKind::Plain)?;
