@@ -74,6 +74,7 @@ function listMonths(): void {
   });
   monthSelect.replaceChildren(...[...months].map(([label, index]) => make("option", { value: index }, label)));
   monthSelect.disabled = months.size < 2;
+  (monthSelect.parentElement as HTMLElement).hidden = months.size === 0;
 }
 
 let retry = 0;

@@ -2,7 +2,6 @@
 // be switched off.
 
 import { byId, make } from "./dom";
-import { recall, remember } from "./settings";
 
 export interface Key {
   /** As `KeyboardEvent.key`, with modifiers in the order Ctrl, Alt, Shift: "Ctrl+Enter", "g", "Shift+X". */
@@ -16,6 +15,7 @@ export interface Key {
 }
 
 const registered: Key[] = [];
+const singleKeys = (): boolean => document.body.dataset.noShortcuts === undefined;
 let prefix: { key: string; until: number } | null = null;
 const PREFIX_MS = 1500;
 
@@ -47,7 +47,7 @@ function press(event: KeyboardEvent): void {
   if (!field && prefix && prefix.until > event.timeStamp) name = `${prefix.key} ${name}`;
   prefix = null;
   const single = !/^(Ctrl|Alt)\+/.test(name) && name !== "Escape" && !name.startsWith("Arrow");
-  if (single && (field || !recall("single-keys", true)) && name !== "?") {
+  if (single && (field || !singleKeys()) && name !== "?") {
     if (field) return;
     if (!["Enter", "Delete", " "].includes(name)) return;
   }
@@ -79,6 +79,13 @@ function written(name: string): string {
     .join(" ");
 }
 
+/** Kept with the profile. */
+function setSingleKeys(on: boolean): void {
+  document.body.toggleAttribute("data-no-shortcuts", !on);
+  const body = new URLSearchParams(on ? { shortcuts: "on" } : {});
+  void fetch("/profile/shortcuts", { method: "POST", credentials: "same-origin", headers: { accept: "application/json" }, body });
+}
+
 export function listKeys(): void {
   document.querySelector("dialog.keylist")?.remove();
   const groups = new Map<string, Key[]>();
@@ -96,8 +103,8 @@ export function listKeys(): void {
     list.append(make("section", {}, make("h3", {}, group), make("dl", {}, ...rows)));
   }
   const toggle = make("input", { type: "checkbox", id: "single-keys" });
-  toggle.checked = recall("single-keys", true);
-  toggle.addEventListener("change", () => remember("single-keys", toggle.checked));
+  toggle.checked = singleKeys();
+  toggle.addEventListener("change", () => setSingleKeys(toggle.checked));
   const close = make("button", { type: "button", class: "btn", autofocus: true }, "Close");
   const dialog = make(
     "dialog",

@@ -9,7 +9,7 @@ import { recall, remember } from "./settings";
 import { startDrag, startDrop } from "./studio/drop";
 import { Estimates } from "./studio/estimate";
 import { Form, recipeOf } from "./studio/form";
-import { Jobs, type LiveJob, type Picture } from "./studio/jobs";
+import { Jobs, NO_NEWS_MS, type LiveJob, type Picture } from "./studio/jobs";
 import { ReferencePicture } from "./studio/reference";
 import { Stage, type View } from "./studio/stage";
 import { Strip } from "./studio/strip";
@@ -58,6 +58,9 @@ function view(): View {
 }
 
 function draw(): void {
+  // A job that has just come may turn out to wait: look again when that is news.
+  const fresh = jobs.unfinished.some((j) => j.state === "queued" && performance.now() - (j.seen ?? 0) < NO_NEWS_MS);
+  if (fresh) setTimeout(redraw, NO_NEWS_MS);
   stage.draw(view());
   strip.draw();
   setText(byId("generate-word"), busy() ? "Add to the queue" : reference.masked ? "Repaint the mask" : "Generate");

@@ -15,9 +15,10 @@ async function choose(theme: Theme): Promise<void> {
   const answer = await fetch("/profile/theme", {
     method: "POST",
     credentials: "same-origin",
+    headers: { accept: "application/json" },
     body: new URLSearchParams({ theme }),
   }).catch(() => null);
-  if (!answer?.ok && answer?.type !== "opaqueredirect") toast("The theme is shown, but could not be kept.", { bad: true });
+  if (!answer?.ok) toast("The theme is shown, but could not be kept.", { bad: true });
 }
 
 export function startTheme(): void {

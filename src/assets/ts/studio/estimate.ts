@@ -51,6 +51,14 @@ export class Estimates {
 
   private async estimate(): Promise<void> {
     this.etaAsked?.abort();
+    // Nobody can say before the engine has told its models; and what is plainly wrong needs no question.
+    const wrong = this.form.check();
+    if (!this.form.model || wrong) {
+      const line = byId("before");
+      line.toggleAttribute("data-bad", wrong);
+      setText(line, wrong ? "Something above cannot be used as it is" : "The engine is starting");
+      return;
+    }
     const asked = (this.etaAsked = new AbortController());
     const line = byId("before");
     try {

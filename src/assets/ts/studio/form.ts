@@ -154,6 +154,21 @@ export class Form {
     this.touched();
   }
 
+  /** Looks at the sizes typed by hand, as the server would; answers whether something is wrong. */
+  check(): boolean {
+    const model = this.model;
+    if (!model || this.sizeSelect.value !== "other") return false;
+    const [min, max] = model.side;
+    const problems = this.pixels().flatMap((value, i) => {
+      if (Number.isInteger(value) && value % 8 === 0 && value >= min && value <= max) return [];
+      const nearest = Math.min(max, Math.max(min, Math.round((value || min) / 8) * 8));
+      const message = `${value || "Nothing"} is not a multiple of 8 between ${min} and ${max}; the nearest is ${nearest}.`;
+      return [{ field: i === 0 ? "width" : "height", message }];
+    });
+    this.complain(problems);
+    return problems.length > 0;
+  }
+
   /** Shows what the server does not take; answers what no field of this form is about. */
   complain(problems: FieldProblem[]): string | null {
     for (const { line, inputs } of Object.values(COMPLAINTS)) complain(line, inputs, null);

@@ -7,6 +7,8 @@ export interface LiveJob extends Job {
   /** Not answered by the server yet. */
   sending?: boolean;
   preview?: string;
+  /** When this page first saw it, by `performance.now()`. */
+  seen?: number;
 }
 export interface Picture extends Artifact {
   recipe: Recipe;
@@ -15,6 +17,15 @@ export type Looking = { kind: "job"; id: string } | { kind: "picture"; id: strin
 
 /** Pictures that the strip holds. */
 const LATEST = 40;
+
+/** A job that starts at once has no news of a queue; one that waits longer has. */
+export const NO_NEWS_MS = 600;
+
+/** Place in line, the running one counted as the first; null for a job that starts at once. */
+export function placeInLine(job: LiveJob): number | null {
+  if (job.place === null || job.sending) return null;
+  return job.place > 1 || performance.now() - (job.seen ?? 0) > NO_NEWS_MS ? job.place + 1 : null;
+}
 
 export class Jobs {
   readonly jobs = new Map<string, LiveJob>();
@@ -64,6 +75,7 @@ export class Jobs {
       id,
       state: "queued",
       sending: true,
+      seen: performance.now(),
       progress: 0,
       step: 0,
       steps: recipe.steps,
@@ -145,7 +157,8 @@ export class Jobs {
       return;
     }
     const preview = known?.preview;
-    this.jobs.set(job.id, { ...known, ...job, ...(preview ? { preview } : {}), sending: false });
+    const seen = known?.seen ?? performance.now();
+    this.jobs.set(job.id, { ...known, ...job, ...(preview ? { preview } : {}), seen, sending: false });
     if (!ended) return;
     for (const a of job.artifacts ?? [])
       this.takeArtifact({ ...a, recipe: a.recipe ?? { ...job.recipe, seed: job.recipe.seed + a.index, batch: 1 } });

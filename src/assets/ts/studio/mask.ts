@@ -198,7 +198,8 @@ export class Painter {
     if (this.pinch.move(e)) return;
     if (this.stroke) {
       const from = this.stroke.points.length - 1;
-      for (const one of e.getCoalescedEvents?.() ?? [e]) this.stroke.points.push(this.at(one));
+      const all = e.getCoalescedEvents?.() ?? [];
+      for (const one of all.length > 0 ? all : [e]) this.stroke.points.push(this.at(one));
       this.paintStroke(this.stroke, Math.max(0, from));
     }
     this.point(this.at(e));

@@ -5,7 +5,7 @@ import { all, byId, make, setText, setVar } from "../dom";
 import type { Model } from "../types";
 import { bytes, duration, hour, ordinal } from "../words";
 import { altOf, factsOf, troubleText } from "./facts";
-import type { LiveJob, Picture } from "./jobs";
+import { placeInLine, type LiveJob, type Picture } from "./jobs";
 import { created } from "../types";
 
 type State = "first" | "idle" | "waiting" | "queued" | "running" | "error" | "mask";
@@ -94,21 +94,24 @@ export class Stage {
   }
 
   private drawQueued(job: LiveJob, ratio: number): void {
-    // First in line, or on its way: it starts at once, and a queue of one is no news.
-    if (job.sending || (job.place ?? 1) <= 1) {
+    const place = placeInLine(job);
+    if (place === null) {
       this.show("waiting", ratio);
       setText(byId("waiting-word"), job.sending ? "Sending" : "Starting");
-      setText(byId("progress"), job.sending ? "Sending" : job.eta_s ? `Starts in about ${duration(job.eta_s)}` : "Starting");
+      setText(byId("progress"), job.sending ? "Sending" : "Starting");
       setVar(byId("frame-bar"), "--p", 0);
       return;
     }
-    const place = job.place ?? 1;
     this.show("queued", ratio);
     this.places(place);
-    const wait = job.eta_s === null ? "" : `Starts in about ${duration(job.eta_s)}. `;
-    setText(byId("place-title"), `${placeWord(place)} in the queue`);
-    setText(byId("place-text"), `${wait}You can close this page: the picture will be in your gallery.`);
-    setText(byId("progress"), `${placeWord(place)} in the queue${job.eta_s === null ? "" : `, about ${duration(job.eta_s)}`}`);
+    const ready = job.eta_s === null ? "" : `Ready in about ${duration(job.eta_s)}. `;
+    const held = job.error ? `${troubleText(job.error)} ` : "";
+    setText(byId("place-title"), job.error ? capital(job.error.what) : `${placeWord(place)} in the queue`);
+    setText(byId("place-text"), `${held || ready}You can close this page: the picture will be in your gallery.`);
+    setText(
+      byId("progress"),
+      `${placeWord(place)} in the queue${job.eta_s === null ? "" : `, ready in about ${duration(job.eta_s)}`}`,
+    );
     this.say(`${placeWord(place)} in the queue`);
   }
 

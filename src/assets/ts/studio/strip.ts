@@ -5,7 +5,7 @@ import { triangleAlert } from "easel:icons";
 import { byId, icon, make, setText, setVar } from "../dom";
 import { duration, ordinal, plural } from "../words";
 import { altOf } from "./facts";
-import type { Jobs, LiveJob, Picture } from "./jobs";
+import { placeInLine, type Jobs, type LiveJob, type Picture } from "./jobs";
 
 export class Strip {
   private readonly list = byId("latest");
@@ -30,7 +30,7 @@ export class Strip {
     const keys = new Set(entries.map((e) => e.key));
     for (const key of [...this.items.keys()]) if (!keys.has(key)) this.items.delete(key);
     const none = document.getElementById("none-yet");
-    if (none && wanted.length > 0) none.remove();
+    if (none && wanted.length === 0) return;
     const now = [...this.list.children];
     if (wanted.length !== now.length || wanted.some((li, i) => li !== now[i])) this.list.replaceChildren(...wanted);
     for (const { key } of entries) {
@@ -89,28 +89,31 @@ export class Strip {
           { type: "button", class: "slot" },
           make("b"),
           make("span"),
+          make("span", { class: "vh" }),
           make("div", { class: "bar", "aria-hidden": "true" }, bar),
         ),
       );
       this.items.set(key, li);
     }
-    const [head, word, bar] = [...(li.firstElementChild?.children ?? [])] as [Element, Element, HTMLElement];
+    const [head, word, said, bar] = [...(li.firstElementChild?.children ?? [])] as [Element, Element, Element, HTMLElement];
     const failed = job.state === "failed" || job.state === "parked";
     const running = job.state === "running";
     bar.hidden = failed;
+    const how = failed ? "not finished" : running ? "being painted" : "waiting";
+    setText(said, `, ${how}: ${altOf(job.recipe)}`);
     if (failed) {
       if (!head.querySelector("svg")) head.replaceChildren(icon(triangleAlert));
       setText(word, job.state === "parked" ? "Parked" : "Not finished");
     } else {
-      const waits = job.place !== null && job.place > 1;
-      setText(head, running ? `${Math.round((job.loading ? 0 : job.progress) * 100)} %` : waits ? ordinal(job.place ?? 0) : "…");
+      const place = placeInLine(job);
+      setText(head, running ? `${Math.round((job.loading ? 0 : job.progress) * 100)} %` : place ? ordinal(place) : "…");
       setText(
         word,
         running
           ? job.loading
             ? "Loading"
             : plural(job.recipe.batch, "picture")
-          : waits && job.eta_s !== null
+          : place && job.eta_s !== null
             ? `about ${duration(job.eta_s)}`
             : "Starting",
       );

@@ -20,6 +20,8 @@ pub struct Shell {
     pub(super) device: String,
     /// Which page this is: "studio", "gallery" or nothing of the two.
     pub(super) here: &'static str,
+    /// Whether single letters work as keys.
+    pub(super) shortcuts: bool,
     /// URL of the script that holds the browser's one stream.
     pub(super) stream: String,
 }
@@ -38,6 +40,7 @@ impl Shell {
             admin_minutes: artist.admin_minutes,
             device: if device.is_empty() { "Engine starting".into() } else { device },
             here,
+            shortcuts: profile.shortcuts,
             stream: assets::url("worker.js").into_owned(),
         }
     }
