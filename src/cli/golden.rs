@@ -1,11 +1,53 @@
-//! `easel golden`.
+//! `easel golden`: compares the engine with recordings of the reference implementation and prints a table. Knows words
+//! and columns; the comparing is the engine's.
 
-use super::{Exit, Failure, Shared};
+use super::{Exit, Failure, Shared, engine::threads, say};
+use anyhow::anyhow;
+use engine::golden::{self, Case, Outcome, Verdict};
+use std::path::PathBuf;
 
 /// Flags of `golden`.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// A recording (a folder with reference.json), or a folder of recordings
+    dir: PathBuf,
+    /// Count what the engine does not offer as a difference
+    #[arg(long)]
+    strict: bool,
+    /// Print every stage instead of each case's worst
+    #[arg(long)]
+    stages: bool,
+    /// Threads that compute; 0 takes one for each core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
 
-pub(crate) fn run(_shared: &Shared, _args: Args) -> Result<Exit, Failure> {
-    Err(anyhow::anyhow!("not in this build yet").into())
+/// Ends with 0 where all is within its tolerance, 1 where something is not, 2 where nothing could be compared.
+pub(crate) fn run(_shared: &Shared, args: Args) -> Result<Exit, Failure> {
+    let cases = golden::check(&args.dir, threads(args.threads), &mut |case| print(case, args.stages))
+        .map_err(|e| Failure { exit: Exit::BadInput, why: anyhow!("{e}") })?;
+    let count = |is: fn(&Outcome) -> bool| cases.iter().filter(|c| is(&c.outcome)).count();
+    let equal = count(Outcome::holds);
+    let not_offered = count(|o| matches!(o, Outcome::NotOffered(_)));
+    say(format_args!("{equal} equal, {} different, {not_offered} not offered", cases.len() - equal - not_offered));
+    Ok(match Verdict::of(&cases, args.strict) {
+        Verdict::Equal => Exit::Done,
+        Verdict::Different => Exit::Failed,
+        Verdict::NothingRan => Exit::BadInput,
+    })
+}
+
+fn print(case: &Case, every_stage: bool) {
+    let name = format!("{} {}", case.family, case.name);
+    match &case.outcome {
+        Outcome::NotOffered(what) => say(format_args!("{name:<60} not offered: {what}")),
+        Outcome::Failed(why) => say(format_args!("{name:<60} FAILED: {why}")),
+        Outcome::Compared(stages) => {
+            let worst = case.outcome.worst();
+            for stage in stages.iter().filter(|s| every_stage || worst.is_some_and(|w| std::ptr::eq(w, *s))) {
+                let verdict = if stage.holds() { "equal" } else { "DIFFERENT" };
+                say(format_args!("{name:<60} {:<28} {:9.2e} of {:.0e}  {verdict}", stage.name, stage.worst, stage.tolerance));
+            }
+        }
+    }
 }

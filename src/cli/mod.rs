@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its `Args` and a `run`. Knows which subcommands
 //! there are and how their failures become exit codes; knows none of their work.
 
+mod bench;
 mod doctor;
 mod engine;
 mod generate;
@@ -82,6 +83,8 @@ enum Command {
     Key(key::Args),
     /// Compare the engine with recorded references
     Golden(golden::Args),
+    /// Measure how long a picture takes here
+    Bench(bench::Args),
     /// Is a server running on this data folder, and how is it?
     Status(status::Args),
     /// Check the machine and the data folder
@@ -133,6 +136,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::User(args)) => user::run(shared, args),
         Some(Command::Key(args)) => key::run(shared, args),
         Some(Command::Golden(args)) => golden::run(shared, args),
+        Some(Command::Bench(args)) => bench::run(shared, args),
         Some(Command::Status(args)) => status::run(shared, args),
         Some(Command::Doctor(args)) => doctor::run(shared, args),
     };

@@ -205,4 +205,31 @@ mod tests {
             assert!(identify(&tensors(&[(name, "0")])).is_err_and(|e| e.contains(word)), "{name}");
         }
     }
+
+    #[test]
+    fn damaged_headers_do_not_panic() {
+        let whole = br#"{"__metadata__":{"format":"pt"},"conv_in.weight":{"dtype":"F16","shape":[1,4,1,1],"data_offsets":[0,8]}}        "#;
+        let mut state = 5u64;
+        let mut random = move |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        };
+        // Leaked, because bytes of a program live for ever; 20,000 of them are 3 MB.
+        for _ in 0..20_000 {
+            let mut file = [&(whole.len() as u64).to_le_bytes()[..], whole, &[0; 8]].concat();
+            for _ in 0..=random(5) {
+                let at = random(file.len());
+                match random(4) {
+                    0 => file[at] = random(256) as u8,
+                    1 => file[at] ^= 1 << random(8),
+                    2 => file[at] = b"0123456789,{}[]\":-"[random(19)],
+                    _ => file.truncate(at.max(1)),
+                }
+            }
+            if let Ok(tensors) = safetensors::parse(Bytes::Static(file.leak())) {
+                let _ = identify(&tensors);
+                let _: usize = tensors.names().filter_map(|n| tensors.get(n)).map(|t| t.bytes().len()).sum();
+            }
+        }
+    }
 }
