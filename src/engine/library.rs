@@ -6,7 +6,7 @@ mod card;
 use crate::{
     EngineError, embedded,
     registry::{self, Family},
-    weights::{Bytes, Tensors, bad, folder, safetensors},
+    weights::{self, Tensors, bad, folder::Folder},
 };
 use protocol::{ModelInfo, Problem, model::id_of_name};
 use std::{
@@ -82,7 +82,7 @@ impl Library {
 /// # Errors
 /// A [`Problem`] that says what the file is instead.
 pub fn check_file(path: &Path) -> Result<&'static Family, Problem> {
-    let tensors = safetensors::open(path).map_err(in_words)?;
+    let tensors = weights::safetensors::open(path).map_err(in_words)?;
     registry::identify(&tensors).map_err(Problem::new)
 }
 
@@ -189,26 +189,25 @@ fn describe(source: &Source, name: &str) -> Result<(ModelInfo, &'static Family),
 
 /// The tensors by which a family is told.
 fn denoiser(source: &Source) -> Result<Tensors, EngineError> {
-    const WEIGHTS: &str = "unet/diffusion_pytorch_model.safetensors";
+    match folder(source) {
+        Err(file) => weights::safetensors::open(file),
+        Ok(folder) if folder.has("transformer/config.json") => folder.tensors("transformer"),
+        Ok(folder) => folder.tensors("unet"),
+    }
+}
+
+/// The files of a model in a folder's layout, or the one file that is all of it.
+fn folder(source: &Source) -> Result<Folder, &Path> {
     match source {
-        Source::File(path) => safetensors::open(path),
-        Source::Folder(dir) if dir.join("unet").is_dir() => folder::tensors(&dir.join("unet")),
-        Source::Folder(dir) if dir.join("transformer").is_dir() => folder::tensors(&dir.join("transformer")),
-        Source::Folder(_) => Err(bad("A diffusers folder without a denoiser (\"unet\").")),
-        Source::Embedded => {
-            let bytes = embedded::file(WEIGHTS).ok_or_else(|| bad(format!("The embedded model lacks {WEIGHTS}.")))?;
-            safetensors::parse(Bytes::Static(bytes))
-        }
+        Source::Folder(dir) => Ok(Folder::Disk(dir.clone())),
+        Source::Embedded => Ok(Folder::Static(embedded::file)),
+        Source::File(path) => Err(path),
     }
 }
 
 /// A small file of a model in a folder's layout, by its path in it; `None` where there is none.
 pub fn read_file(source: &Source, path: &str) -> Option<Vec<u8>> {
-    match source {
-        Source::Folder(dir) => folder::small_file(&dir.join(path)).ok(),
-        Source::Embedded => embedded::file(path).map(<[u8]>::to_vec),
-        Source::File(_) => None,
-    }
+    folder(source).ok()?.bytes(path).ok().map(std::borrow::Cow::into_owned)
 }
 
 fn changed(source: &Source) -> Option<SystemTime> {

@@ -6,7 +6,7 @@ use crate::{
     library::Source,
     pipelines::stable_diffusion::{Parts, StableDiffusion},
     text::{self, Tokenizer},
-    weights::{Tensors, folder::Folder, safetensors},
+    weights::{self, Tensors, folder::Folder},
 };
 use std::{ops::ControlFlow, path::Path};
 
@@ -58,7 +58,7 @@ const SINGLE: &str = "model.diffusion_model.";
 fn load_sd15(source: &Source, threads: usize, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
     let parts = match layout(source) {
         Layout::Folder(folder) => Parts::of_folder(&folder)?,
-        Layout::File(path) => Parts::of_single_file(&safetensors::open(path)?)?,
+        Layout::File(path) => Parts::of_single_file(&weights::safetensors::open(path)?)?,
     };
     Ok(Box::new(StableDiffusion::load(parts, threads, on_load)?))
 }
@@ -150,7 +150,7 @@ fn foreign(tensors: &Tensors) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::{Bytes, safetensors};
+    use crate::weights::Bytes;
 
     /// Tensors of these names and shapes, without contents.
     fn tensors(list: &[(&str, &str)]) -> Tensors {
@@ -160,7 +160,7 @@ mod tests {
             .collect();
         let header = format!("{{{}}}", lines.join(","));
         let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
-        safetensors::parse(Bytes::Static(bytes.leak())).unwrap()
+        weights::safetensors::parse(Bytes::Static(bytes.leak())).unwrap()
     }
 
     fn folder(channels: usize) -> Vec<(&'static str, String)> {
@@ -226,7 +226,7 @@ mod tests {
                     _ => file.truncate(at.max(1)),
                 }
             }
-            if let Ok(tensors) = safetensors::parse(Bytes::Static(file.leak())) {
+            if let Ok(tensors) = weights::safetensors::parse(Bytes::Static(file.leak())) {
                 let _ = identify(&tensors);
                 let _: usize = tensors.names().filter_map(|n| tensors.get(n)).map(|t| t.bytes().len()).sum();
             }

@@ -111,7 +111,7 @@ fn what_cannot_be_loaded_says_why() {
         ("empty.safetensors", "empty"),
         ("lora.safetensors", "LoRA"),
         ("old.ckpt", "pickle"),
-        ("bare", "denoiser"),
+        ("bare", "unet"),
         ("link.safetensors", "link"),
         ("root", "link"),
     ] {
