@@ -6,7 +6,7 @@ mod card;
 use crate::{
     EngineError, embedded,
     registry::{self, Family},
-    weights::{self, Tensors, bad, folder::Folder},
+    weights::{self, Tensors, folder::Folder},
 };
 use protocol::{ModelInfo, Problem, model::id_of_name};
 use std::{
