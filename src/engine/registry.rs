@@ -13,6 +13,9 @@ use std::{ops::ControlFlow, path::Path};
 /// Hears of (bytes read, bytes to read) while a model is loaded; breaks it off.
 pub type OnLoad<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
+/// Loads a model onto a CPU of so many threads.
+pub type Load = fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
+
 /// Counts tokens, without the rest of the model: prompts are counted while a job has the pipeline.
 pub trait Counter: Send {
     /// Tokens without begin and end, and the chunks that they fill (at least 1).
@@ -29,7 +32,7 @@ pub struct Family {
     /// Whether these are the weights of such a model: of its denoiser's folder, or of its single file.
     pub detect: fn(&Tensors) -> bool,
     /// Loads it onto a CPU of so many threads.
-    pub load: fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>,
+    pub load: Load,
     /// Reads its tokenizer alone.
     pub counter: fn(&Source) -> Result<Box<dyn Counter>, EngineError>,
 }

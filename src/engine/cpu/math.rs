@@ -7,7 +7,7 @@ use crate::ops::Activation;
 pub(super) fn exp(x: f32) -> f32 {
     // 1.5 * 2^23: adding it rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.max(-87.3).min(88.3);
+    let x = x.clamp(-87.3, 88.3);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     // ln 2 in two parts, the first exact in few bits, so that the remainder loses nothing.

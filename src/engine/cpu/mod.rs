@@ -14,6 +14,8 @@ mod microkernel;
 mod norm;
 mod pack;
 mod simd;
+#[cfg(test)]
+mod tests;
 mod tiles;
 
 use crate::{

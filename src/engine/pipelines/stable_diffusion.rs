@@ -5,6 +5,8 @@
 mod parts;
 mod prompt;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use parts::Parts;
 pub use run::{Job, Watch};
@@ -165,22 +167,5 @@ fn keep_outside(picture: &mut Picture, image: &[u8], mask: &[u8]) {
         if *mask < 128 {
             to.copy_from_slice(from);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pixels_are_rounded_and_kept_in_range() {
-        assert_eq!(picture(&[-1.0, 0.0, 1.0, -3.0, 2.0, 0.5], 2, 1).rgb, [0, 128, 255, 0, 255, 191]);
-    }
-
-    #[test]
-    fn what_the_mask_keeps_stays() {
-        let mut made = Picture { width: 2, height: 1, rgb: vec![1; 6] };
-        keep_outside(&mut made, &[9; 6], &[255, 127]);
-        assert_eq!(made.rgb, [1, 1, 1, 9, 9, 9]);
     }
 }
