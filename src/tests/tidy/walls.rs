@@ -21,7 +21,6 @@ const NAMES: &[(&str, &[&str])] = &[
     ("figment::", &["src/panel/config.rs", "src/panel/config/"]),
     ("std::env::var", &["src/panel/config.rs", "src/panel/config/"]),
     ("Command::new(", &["src/supervise/spawner.rs", "src/assets/build.rs", "src/engine/build.rs"]),
-    ("gemm::", &["src/engine/cpu/"]),
     ("rayon::", &["src/engine/cpu/"]),
     ("safetensors::", &["src/engine/weights/"]),
     ("memmap2::", &["src/engine/weights/"]),

@@ -29,6 +29,7 @@ impl Parts {
     /// A diffusers folder.
     pub fn of_folder(folder: &Folder) -> Result<Parts, EngineError> {
         let vae_config: autoencoder_kl::Config = folder.json("vae/config.json")?;
+        let text_config: clip_text::Config = folder.json("text_encoder/config.json")?;
         if vae_config.shift_factor.is_some_and(|shift| shift != 0.0) {
             return Err(bad("The autoencoder shifts its latents, which no model of this family does."));
         }
@@ -41,7 +42,7 @@ impl Parts {
         let colours = if folder.has("preview.json") { Some(folder.text("preview.json")?) } else { None };
         Ok(Parts {
             latents: colours.map_or(Ok(latents.clone()), |text| latents.with_colours(&text))?,
-            text_config: folder.json("text_encoder/config.json")?,
+            text_config,
             unet_config: folder.json("unet/config.json")?,
             vae_config,
             scheduler: folder.json("scheduler/scheduler_config.json")?,
@@ -52,8 +53,11 @@ impl Parts {
         })
     }
 
-    /// The tokenizer of a diffusers folder alone.
+    /// The tokenizer of a diffusers folder alone; CLIP's own where the folder brings none.
     pub fn tokenizer(folder: &Folder) -> Result<Tokenizer, EngineError> {
+        if !folder.has("tokenizer/tokenizer.json") && !folder.has("tokenizer/vocab.json") {
+            return Ok(Tokenizer::clip());
+        }
         Tokenizer::load(&|name| folder.text(&format!("tokenizer/{name}")).ok())
     }
 
