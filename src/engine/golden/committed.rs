@@ -67,8 +67,13 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden::{self, Outcome, Verdict};
-    use std::path::PathBuf;
+    use crate::{
+        golden::{self, Outcome, Reference, Verdict},
+        pipelines::stable_diffusion::{Parts, StableDiffusion},
+        text::{self, Chunk},
+        weights::folder::Folder,
+    };
+    use std::{ops::ControlFlow, path::PathBuf};
 
     fn tests() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -100,6 +105,27 @@ mod tests {
     #[test]
     fn tiny_inpainting_equals_the_reference() {
         equals_the_reference("sd15-inpaint", 2);
+    }
+
+    /// The weights of A1111's prompt language on a real text encoder, against an independent program.
+    #[test]
+    fn weighted_prompts_equal_the_reference() {
+        let folder = materialised("sd15");
+        let reference = Reference::read(folder.path()).unwrap();
+        let parts = Parts::of_folder(&Folder::Disk(folder.path().join("pipeline"))).unwrap();
+        let mut model = StableDiffusion::load(parts, 1, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let rows = reference.json["weighted"].as_array().unwrap();
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            let prompt = row["prompt"].as_str().unwrap();
+            let chunks = text::chunks(prompt, &model.tokenizer);
+            let found = model.encode(&chunks, 0, &mut |_| ControlFlow::Continue(())).unwrap();
+            let stage = reference.compare(prompt, &found, &row["out"], 1e-4).unwrap();
+            assert!(stage.holds(), "{stage:?}");
+            let plain: Vec<Chunk> = chunks.into_iter().map(|c| Chunk { weights: vec![1.0; c.ids.len()], ..c }).collect();
+            let plain = model.encode(&plain, 0, &mut |_| ControlFlow::Continue(())).unwrap();
+            assert!(!reference.compare(prompt, &plain, &row["out"], 1e-4).unwrap().holds(), "weights must change something");
+        }
     }
 
     #[test]

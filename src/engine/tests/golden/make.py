@@ -221,6 +221,24 @@ def record(recording, name, kind, scheduler, call, parts):
     return dict(scheduler=type(scheduler).__name__, scheduler_config=config, call=plain, inputs=inputs, trace=trace)
 
 
+def weighted(recording, parts):
+    """Hidden states of prompts with weights: the encoder's, with the weights of the second program for A1111's language."""
+    sys.path.insert(0, TEXT)
+    import prompt_weights
+
+    tokenizer, vocab = prompt_weights.tokenizer()
+    rows = []
+    for prompt in ("a (red:1.4) boat and [dark] sea", "((full moon)) " * 9 + "BREAK (stone walls:0.6), fog"):
+        states = []
+        for ids, weights in prompt_weights.padded(prompt, tokenizer, vocab):
+            with torch.no_grad():
+                plain = parts["text_encoder"](torch.tensor([ids]))[0].double()
+            heavy = plain * torch.tensor(weights, dtype=torch.float64)[None, :, None]
+            states.append(heavy * (plain.mean() / heavy.mean()))
+        rows.append(dict(prompt=prompt, out=recording.put(torch.cat(states, 1).float())))
+    return rows
+
+
 def probes(tokenizer):
     return [dict(text=text, ids=tokenizer(text).input_ids) for text in ("", PROMPT, "Boats, BOATS; caf\u00e9 \U0001F98A 12")]
 
@@ -237,9 +255,10 @@ def main(family):
     recorded = {name: record(recording, name, kind, scheduler, call, parts) for name, kind, scheduler, call in cases(family == "sd15-inpaint")}
     folder = os.path.join(HERE, family)
     os.makedirs(folder, exist_ok=True)
+    heavy = weighted(recording, parts) if family == "sd15" else []
     versions = dict(diffusers=diffusers.__version__, transformers=transformers.__version__, torch=torch.__version__)
     configs = {who: configuration(parts[who]) for who in ("text_encoder", "unet", "vae")}
-    reference = dict(family=family, versions=versions, tokenizers=dict(tokenizer=probes(parts["tokenizer"])), digests=recording.digests, cases=recorded)
+    reference = dict(family=family, versions=versions, tokenizers=dict(tokenizer=probes(parts["tokenizer"])), weighted=heavy, digests=recording.digests, cases=recorded)
     for name, value in (("reference.json", reference), ("weights.json", dict(configs=configs, scheduler=SCHEDULER, tensors=table))):
         with open(os.path.join(folder, name), "w") as file:
             json.dump(value, file, separators=(",", ":"))

@@ -124,6 +124,15 @@ def chunks_of(prompt, encode, comma):
     return done
 
 
+def padded(prompt, t, vocab):
+    """The 77 ids and weights of each chunk."""
+    begin, end, comma = vocab["<|startoftext|>"], vocab["<|endoftext|>"], vocab[",</w>"]
+    for chunk in chunks_of(prompt, lambda text: t.encode(text).ids, comma):
+        ids = ([begin] + [i for i, _ in chunk] + [end] * 76)[:77]
+        weights = ([1.0] + [w for _, w in chunk] + [1.0] * 76)[:77]
+        yield ids, weights
+
+
 def toy(ids):
     i, j = np.array(ids, dtype=np.float64)[:, None], np.arange(4)[None, :]
     return np.sin(0.37 * i + 1.3 * j) + 0.25
@@ -131,14 +140,11 @@ def toy(ids):
 
 def main():
     t, vocab = tokenizer()
-    begin, end, comma = vocab["<|startoftext|>"], vocab["<|endoftext|>"], vocab[",</w>"]
     rows = []
     for prompt in PROMPTS:
-        chunks = chunks_of(prompt, lambda text: t.encode(text).ids, comma)
+        chunks = chunks_of(prompt, lambda text: t.encode(text).ids, vocab[",</w>"])
         row = dict(prompt=prompt, tokens=75 * (len(chunks) - 1) + len(chunks[-1]), chunks=[])
-        for chunk in chunks:
-            ids = ([begin] + [i for i, _ in chunk] + [end] + [end] * 75)[:77]
-            weights = ([1.0] + [w for _, w in chunk] + [1.0] * 76)[:77]
+        for ids, weights in padded(prompt, t, vocab):
             plain = toy(ids)
             weighed = plain * np.array(weights)[:, None]
             weighed *= plain.mean() / weighed.mean()
