@@ -183,6 +183,8 @@ function closeSettings(): void {
 async function refreshModels(): Promise<void> {
   const { models } = await get<{ models: Model[] }>("/models").catch(() => ({ models: [] as Model[] }));
   if (models.length === 0 || JSON.stringify(models) === JSON.stringify(boot.models)) return;
+  // The page was made before the engine knew a model; what it shows first is made by the server.
+  if (boot.models.length === 0) location.reload();
   boot.models = models;
   stage.setModels(models);
   form.setModels(models);
@@ -233,7 +235,7 @@ function start(): void {
   estimates.refresh();
   listen(boot.seq, (event) => jobs.take(event));
   takeHandover();
-  if (boot.models.length === 0) setTimeout(() => void refreshModels(), 1500);
+  if (boot.models.length === 0) setInterval(() => void refreshModels(), 2000);
   addEventListener("focus", () => void refreshModels());
 }
 

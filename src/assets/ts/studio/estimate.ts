@@ -56,7 +56,7 @@ export class Estimates {
     if (!this.form.model || wrong) {
       const line = byId("before");
       line.toggleAttribute("data-bad", wrong);
-      setText(line, wrong ? "Something above cannot be used as it is" : "The engine is starting");
+      setText(line, wrong ? "Something above cannot be used as it is" : this.nothingYet());
       return;
     }
     const asked = (this.etaAsked = new AbortController());
@@ -74,6 +74,12 @@ export class Estimates {
       line.dataset.bad = "";
       setText(line, rest ?? "Something above cannot be used as it is");
     }
+  }
+
+  private nothingYet(): string {
+    return this.device === ""
+      ? "The engine is starting"
+      : "No model is installed yet: put one under models/ in Easel's data folder";
   }
 
   private words({ eta_s, starts_in_s }: Estimate): string {

@@ -162,7 +162,7 @@ export class Stage {
     this.show("error", ratio);
     const parked = job.state === "parked";
     setText(byId("trouble-status"), parked ? "Parked" : "Not finished");
-    setText(byId("trouble-what"), capital(trouble.what));
+    setText(byId("trouble-what"), capital(trouble.what.replace(/\.$/, "")));
     setText(byId("trouble-text"), troubleText(trouble));
     setText(byId("trouble-again"), parked ? "Run it again" : "Try again");
     setText(byId("trouble-kept"), `Your prompt and settings are kept. Job ${job.id.slice(-6)}, ${hour(created(job))}`);

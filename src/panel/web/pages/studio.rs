@@ -5,6 +5,7 @@ use super::{embedded, html, shell::Shell};
 use crate::{
     App,
     artifacts::{ArtifactView, Filter},
+    engine_client::EngineStatus,
     error::AppError,
     jobs::JobView,
     users::ProfileId,
@@ -148,6 +149,8 @@ pub struct StudioPage {
     /// Width by height of what the frame shows first.
     frame_ratio: f32,
     starts: Vec<Start>,
+    /// What is said while there is no model.
+    no_model: &'static str,
     boot: String,
 }
 
@@ -209,6 +212,13 @@ pub async fn page(app: Data<App>, artist: Artist) -> Result<HttpResponse, AppErr
         facts: first.and_then(|a| a.recipe.as_ref()).map(facts).unwrap_or_default(),
         frame_ratio: first.map_or(1.0, |a| a.width as f32 / a.height as f32),
         starts: starts(&engine.models),
+        no_model: match engine.status {
+            EngineStatus::Ready => {
+                "No model is installed yet. Put one under models/ in Easel's data folder, or run: easel models add FILE."
+            }
+            EngineStatus::Failed { .. } => "The engine cannot run. Its reason stands in the log.",
+            _ => "The engine is starting. Write a prompt meanwhile.",
+        },
         boot: embedded(&boot),
         latest: pictures.iter().map(Hung::of).collect(),
     })
