@@ -58,9 +58,13 @@ impl StableDiffusion {
             on_load(done, total)
         };
         let mut backend = CpuBackend::new(threads);
+        // Each file is let go once it is packed, so that the peak is the packed weights and one network's file.
         let text_encoder = ClipText::load(&mut Loader::new(&parts.text_encoder, &mut backend, &mut on_bytes), parts.text_config)?;
+        drop(parts.text_encoder);
         let unet = Unet2DCondition::load(&mut Loader::new(&parts.unet, &mut backend, &mut on_bytes), parts.unet_config)?;
+        drop(parts.unet);
         let vae = AutoencoderKl::load(&mut Loader::new(&parts.vae, &mut backend, &mut on_bytes), parts.vae_config)?;
+        drop(parts.vae);
         let latent = vae.config().latent_channels;
         let channels = unet.config().in_channels;
         if unet.config().out_channels != latent || (channels != latent && channels != INPAINT_CHANNELS) {
@@ -72,6 +76,11 @@ impl StableDiffusion {
             return Err(crate::weights::bad("The denoiser and the text encoder do not belong together."));
         }
         let Parts { tokenizer, scheduler, latents, .. } = parts;
+        // The vocabulary's last words are its special tokens: where those have a row, every word has.
+        let words = text_encoder.config().vocab_size;
+        if [tokenizer.begin, tokenizer.end, tokenizer.pad].iter().any(|&id| id as usize >= words) {
+            return Err(crate::weights::bad(format!("The tokenizer has more words than the text encoder's {words}.")));
+        }
         Ok(StableDiffusion { backend, tokenizer, text_encoder, unet, vae, scheduler, latents, encodings: Encodings::default() })
     }
 
