@@ -1,17 +1,19 @@
 //! Finished pictures: files below `outputs/`, rows in the store. A file is durable before its row, and its
 //! row before anybody hears of it. Knows no HTTP and no engine.
 
+mod shown;
+
+pub use shown::{ArtifactView, Filter, download_name, parse_month};
+
 use crate::{
     beneath::Beneath,
-    clock::{Clock, rfc3339},
+    clock::Clock,
     events::{Events, Kind},
     store::{self, Store, StoreError},
     users::ProfileId,
 };
 use anyhow::Context;
-use jiff::{Timestamp, civil, tz::TimeZone};
 use protocol::{JobId, Recipe};
-use serde::Serialize;
 use std::{
     fs::File,
     io,
@@ -51,80 +53,6 @@ pub struct Artifact {
     pub recipe: Recipe,
     /// When it was deleted.
     pub deleted: Option<i64>,
-}
-
-/// A picture as the API shows it.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Artifact)]
-pub struct ArtifactView {
-    /// Its id.
-    pub id: String,
-    /// The job that made it.
-    pub job: String,
-    /// Which picture of the batch, from 0.
-    pub index: u32,
-    /// The file.
-    pub url: String,
-    /// A WebP of at most 512 pixels a side.
-    pub thumb: String,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Media type.
-    pub mime: String,
-    /// Size of the file.
-    pub bytes: u64,
-    /// When it was finished, RFC 3339.
-    pub created: String,
-    /// The recipe of this picture alone; absent in `state` events.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub recipe: Option<Recipe>,
-}
-
-impl From<Artifact> for ArtifactView {
-    fn from(a: Artifact) -> ArtifactView {
-        ArtifactView {
-            url: format!("/api/v1/artifacts/{}/file", a.id),
-            thumb: format!("/api/v1/artifacts/{}/thumb", a.id),
-            id: a.id,
-            job: a.job.0,
-            index: a.index,
-            width: a.width,
-            height: a.height,
-            mime: a.mime,
-            bytes: a.bytes,
-            created: rfc3339(a.created),
-            recipe: Some(a.recipe),
-        }
-    }
-}
-
-/// Which pictures of a gallery are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Words in the prompts, in any case.
-    pub q: Option<String>,
-    /// Id of the model.
-    pub model: Option<String>,
-    /// Year and month, in UTC.
-    pub month: Option<(i16, i8)>,
-}
-
-impl Filter {
-    /// The text to search for.
-    pub(crate) fn search(&self) -> Option<String> {
-        self.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty())
-    }
-
-    /// First and last millisecond of the month, the last excluded.
-    pub(crate) fn times(&self) -> (Option<i64>, Option<i64>) {
-        let Some((year, month)) = self.month else { return (None, None) };
-        let ms = |date: civil::Date| date.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp().as_millisecond());
-        let Ok(first) = civil::Date::new(year, month, 1) else { return (Some(i64::MAX), None) };
-        (ms(first), first.last_of_month().tomorrow().ok().and_then(ms))
-    }
 }
 
 /// Where a picture stands in its gallery.
@@ -402,18 +330,5 @@ fn remove_temporary(outputs: &Path, started: SystemTime) {
     }
 }
 
-/// Year and month of "2026-03".
-pub fn parse_month(text: &str) -> Option<(i16, i8)> {
-    let (year, month) = text.split_once('-')?;
-    let date = civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
-    (date.year() >= 1970).then_some((date.year(), date.month()))
-}
-
-/// The name of a picture among downloads: when, what, which.
-pub fn download_name(a: &Artifact) -> String {
-    let when = Timestamp::from_millisecond(a.created).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%d");
-    let words: String = a.recipe.prompt.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(60).collect();
-    let words = words.split_whitespace().take(6).collect::<Vec<_>>().join("-").to_lowercase();
-    let extension = a.path.rsplit_once('.').map_or("png", |(_, e)| e);
-    format!("{when}-{words}-{}.{extension}", a.recipe.seed)
-}
+#[cfg(test)]
+mod tests;

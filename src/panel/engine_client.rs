@@ -149,7 +149,7 @@ impl EngineClient {
         let _ = self.asks.send(Ask::Plain(ToEngine::Cancel { job: job.clone() }));
     }
 
-    /// Looks at the models folder again.
+    /// Looks at the models folder again, if that is a while ago.
     pub fn scan(&self) {
         let _ = self.asks.send(Ask::Plain(ToEngine::Scan));
     }

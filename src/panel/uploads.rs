@@ -34,6 +34,17 @@ pub struct Upload {
     pub height: u32,
 }
 
+/// An upload that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Size of the whole file.
+    pub bytes: u64,
+    /// What the sender promised; of a finished one, what it is.
+    pub sha256: Option<String>,
+    /// All came, and the file is kept.
+    pub finished: bool,
+}
+
 /// Where an upload is after a piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -122,7 +133,10 @@ impl Uploads {
     /// # Errors
     /// [`UploadError::Unknown`], or when the disk fails.
     pub async fn offset(&self, profile: &ProfileId, id: &str) -> Result<u64, UploadError> {
-        self.part(profile, id).await?;
+        let part = self.part(profile, id).await?;
+        if part.finished {
+            return Ok(part.bytes);
+        }
         let (spool, path) = (self.spool.clone(), part_path(profile, id));
         blocking(move || match spool.file(&path) {
             Ok(file) => Ok(file.metadata()?.len()),
@@ -132,12 +146,13 @@ impl Uploads {
         .await
     }
 
-    /// Takes the piece at `offset`. With the last one the file is checked and kept.
+    /// Takes the piece at `offset`. With the last one the file is checked and kept; an empty one at the end
+    /// gives that answer again.
     ///
     /// # Errors
     /// When the offset is not the next, or as [`Uploads::whole`].
     pub async fn piece(&self, profile: &ProfileId, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, UploadError> {
-        let (bytes, promised) = self.part(profile, id).await?;
+        let Part { bytes, sha256: promised, finished } = self.part(profile, id).await?;
         let have = self.offset(profile, id).await?;
         if offset != have {
             return Err(UploadError::WrongOffset(have));
@@ -145,6 +160,10 @@ impl Uploads {
         let after = have + piece.len() as u64;
         if after > bytes {
             return Err(UploadError::TooLarge(format!("{bytes} bytes were announced, and {after} came.")));
+        }
+        if finished {
+            let kept = self.get(profile, &promised.unwrap_or_default()).await?;
+            return kept.map(Stage::Complete).ok_or(UploadError::Unknown);
         }
         let (spool, folder, path) = (self.spool.clone(), profile.to_string(), part_path(profile, id));
         let write = move || {
@@ -160,11 +179,24 @@ impl Uploads {
         }
         let (spool, path) = (self.spool.clone(), part_path(profile, id));
         let file = blocking(move || spool.read(&path, MAX_FILE)).await?;
-        let kept = self.keep(profile, file, promised).await;
-        if !matches!(kept, Err(UploadError::Store(_) | UploadError::Disk(_))) {
-            self.give_up(profile.as_str(), id).await?;
+        match self.keep(profile, file, promised).await {
+            Ok(upload) => {
+                let (part, sha256) = (id.to_owned(), upload.sha256.clone());
+                self.store.run(move |c| store::uploads::finish_part(c, &part, &sha256)).await?;
+                self.remove_part(profile.as_str(), id).await?;
+                Ok(Stage::Complete(upload))
+            }
+            // Once there is space again, the last piece can be sent again.
+            Err(e @ (UploadError::Store(_) | UploadError::Disk(_))) => {
+                let (spool, path) = (self.spool.clone(), part_path(profile, id));
+                blocking(move || spool.writable(&path)?.set_len(offset)).await?;
+                Err(e)
+            }
+            Err(e) => {
+                self.give_up(profile.as_str(), id).await?;
+                Err(e)
+            }
         }
-        kept.map(Stage::Complete)
     }
 
     /// A finished upload of a profile.
@@ -197,7 +229,7 @@ impl Uploads {
         Ok(())
     }
 
-    async fn part(&self, profile: &ProfileId, id: &str) -> Result<(u64, Option<String>), UploadError> {
+    async fn part(&self, profile: &ProfileId, id: &str) -> Result<Part, UploadError> {
         let (profile, id) = (profile.clone(), id.to_owned());
         self.store.read(move |c| store::uploads::part(c, &profile, &id)).await?.ok_or(UploadError::Unknown)
     }
@@ -236,9 +268,13 @@ impl Uploads {
         Ok(upload)
     }
 
-    async fn give_up(&self, profile: &str, id: &str) -> Result<(), UploadError> {
+    async fn remove_part(&self, profile: &str, id: &str) -> Result<(), UploadError> {
         let (spool, path) = (self.spool.clone(), format!("{profile}/{id}.part"));
-        blocking(move || spool.remove(&path)).await?;
+        blocking(move || spool.remove(&path)).await
+    }
+
+    async fn give_up(&self, profile: &str, id: &str) -> Result<(), UploadError> {
+        self.remove_part(profile, id).await?;
         let id = id.to_owned();
         Ok(self.store.run(move |c| store::uploads::end_part(c, &id)).await?)
     }
@@ -263,3 +299,6 @@ fn sentence(words: &str) -> String {
     let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }
+
+#[cfg(test)]
+mod tests;

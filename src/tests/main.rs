@@ -4,6 +4,8 @@
 mod browser;
 mod contract;
 mod doors;
+mod jobs_events;
+mod jobs_survive;
 mod load;
 mod program;
 mod tidy;

@@ -12,16 +12,23 @@ use tokio::{
 /// Time that a new engine has to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(20);
 
+/// Time that a process has to end once its stream has.
+const EXIT_WAIT: Duration = Duration::from_secs(2);
+/// The models folder is not looked at more often.
+const SCAN_EVERY: Duration = Duration::from_secs(5);
+
 pub(super) struct Task {
     service: Service,
     happened: mpsc::UnboundedReceiver<Happened>,
     publish: watch::Sender<EngineView>,
     wire: Option<Wire>,
-    /// Until when the engine has to say hello; none once it did.
+    /// Until when the engine has to say hello, or to end; none while it talks.
     hello_by: Option<Instant>,
     job: Option<(JobId, mpsc::UnboundedSender<EngineEvent>)>,
     counts: HashMap<u64, oneshot::Sender<Tokens>>,
     asked: u64,
+    /// When the models folder was last looked at.
+    scanned: Instant,
 }
 
 enum Input {
@@ -33,7 +40,17 @@ enum Input {
 
 impl Task {
     pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, publish: watch::Sender<EngineView>) -> Task {
-        Task { service, happened, publish, wire: None, hello_by: None, job: None, counts: HashMap::new(), asked: 0 }
+        Task {
+            service,
+            happened,
+            publish,
+            wire: None,
+            hello_by: None,
+            job: None,
+            counts: HashMap::new(),
+            asked: 0,
+            scanned: Instant::now(),
+        }
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) {
@@ -60,8 +77,12 @@ impl Task {
                     self.lost(if for_good { EngineStatus::Failed { why } } else { EngineStatus::Restarting { why } });
                 }
                 Input::Heard(Some(message)) => self.hear(message),
-                // The end of the stream or a long silence: the process goes too, and its end tells the rest.
-                Input::Heard(None) | Input::Silent => self.hang_up(),
+                // Usually the process is ending, and its own exit says more than a kill would.
+                Input::Heard(None) => {
+                    self.wire = None;
+                    self.hello_by = Some(Instant::now() + EXIT_WAIT);
+                }
+                Input::Silent => self.hang_up(),
             }
         }
     }
@@ -128,7 +149,11 @@ impl Task {
                     self.counts.insert(self.asked, answer);
                 }
             }
+            Ask::Plain(ToEngine::Scan) if self.scanned.elapsed() < SCAN_EVERY => {}
             Ask::Plain(message) => {
+                if message == ToEngine::Scan {
+                    self.scanned = Instant::now();
+                }
                 if self.is_ready() {
                     self.send(&message);
                 }
@@ -183,6 +208,7 @@ impl Task {
         self.service.ready();
         self.publish.send_modify(|view| view.device = device);
         // It is ready once its models are known.
+        self.scanned = Instant::now();
         self.send(&ToEngine::Scan);
     }
 

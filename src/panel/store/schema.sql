@@ -62,7 +62,8 @@ CREATE TABLE upload_parts (
   id      TEXT PRIMARY KEY,
   profile TEXT NOT NULL,
   bytes   INTEGER NOT NULL,                 -- of the whole file; the offset is the part's length on disk
-  sha256  TEXT,                             -- what the sender promised
+  sha256  TEXT,                             -- what the sender promised; of a finished one what it is
+  finished INTEGER NOT NULL DEFAULT 0,      -- kept for a day, for a sender that lost the last answer
   created INTEGER NOT NULL
 ) STRICT;
 

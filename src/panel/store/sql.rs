@@ -92,14 +92,16 @@ pub(super) const UPLOAD_INSERT: &str = "INSERT INTO uploads (profile, sha256, by
 pub(super) const UPLOAD: &str = "SELECT * FROM uploads WHERE profile = ?1 AND sha256 = ?2";
 /// Bytes of a profile's uploads, finished and promised.
 pub(super) const UPLOAD_BYTES: &str = "SELECT (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE profile = ?1) \
-     + (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE profile = ?1)";
+     + (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE profile = ?1 AND NOT finished)";
 /// A new unfinished upload.
 pub(super) const PART_INSERT: &str = "INSERT INTO upload_parts (id, profile, bytes, sha256, created) VALUES (?1, ?2, ?3, ?4, ?5)";
 /// One unfinished upload.
-pub(super) const PART: &str = "SELECT bytes, sha256 FROM upload_parts WHERE profile = ?1 AND id = ?2";
+pub(super) const PART: &str = "SELECT bytes, sha256, finished FROM upload_parts WHERE profile = ?1 AND id = ?2";
 /// How many unfinished uploads a profile has.
-pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE profile = ?1";
-/// It is finished or given up.
+pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE profile = ?1 AND NOT finished";
+/// It is finished; its row tells a sender that lost the answer.
+pub(super) const PART_FINISH: &str = "UPDATE upload_parts SET finished = TRUE, sha256 = ?2 WHERE id = ?1";
+/// It is given up.
 pub(super) const PART_DELETE: &str = "DELETE FROM upload_parts WHERE id = ?1";
 /// Unfinished uploads that nobody went on with.
 pub(super) const PARTS_STALE: &str = "SELECT id, profile FROM upload_parts WHERE created < ?1";

@@ -1,7 +1,10 @@
 //! Rows of uploads, finished and not. Knows no files.
 
 use super::{StoreError, sql};
-use crate::{uploads::Upload, users::ProfileId};
+use crate::{
+    uploads::{Part, Upload},
+    users::ProfileId,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// A finished upload.
@@ -43,10 +46,19 @@ pub fn begin(
     Ok(())
 }
 
-/// Size and promised hash of an unfinished one.
-pub fn part(c: &Connection, profile: &ProfileId, id: &str) -> Result<Option<(u64, Option<String>)>, StoreError> {
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+/// One that was begun.
+pub fn part(c: &Connection, profile: &ProfileId, id: &str) -> Result<Option<Part>, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let (bytes, sha256) = (row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?);
+        Ok(Part { bytes, sha256, finished: row.get(2)? })
+    };
     Ok(c.query_row(sql::PART, [profile.as_str(), id], read).optional()?)
+}
+
+/// It is finished and kept under its hash.
+pub fn finish_part(c: &Connection, id: &str, sha256: &str) -> Result<(), StoreError> {
+    c.execute(sql::PART_FINISH, [id, sha256])?;
+    Ok(())
 }
 
 /// How many unfinished ones a profile has.
@@ -54,13 +66,13 @@ pub fn parts(c: &Connection, profile: &ProfileId) -> Result<u32, StoreError> {
     Ok(c.query_row(sql::PARTS_COUNT, [profile.as_str()], |row| row.get(0))?)
 }
 
-/// An unfinished one is finished or given up.
+/// One is given up.
 pub fn end_part(c: &Connection, id: &str) -> Result<(), StoreError> {
     c.execute(sql::PART_DELETE, [id])?;
     Ok(())
 }
 
-/// Unfinished ones begun before `before` (ms): id and profile.
+/// Those begun before `before` (ms): id and profile.
 pub fn stale_parts(c: &Connection, before: i64) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = c.prepare(sql::PARTS_STALE)?;
     Ok(query.query_map([before], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)

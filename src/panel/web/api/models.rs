@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 /// Everything that can be loaded, and how the engine is.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Object)))]
 pub async fn list(app: Data<App>, _artist: Artist) -> Result<HttpResponse, AppError> {
+    // Whatever was put into the folder meanwhile is in the next answer.
+    app.engine.scan();
     let view = app.engine.view();
     let status = match &view.status {
         EngineStatus::Starting => "starting",

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use utoipa::{
     Modify, OpenApi, ToSchema,
     openapi::{
-        ContentBuilder, Ref, RefOr, ResponseBuilder,
+        ContentBuilder, Ref, RefOr, ResponseBuilder, Schema,
         path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -28,6 +28,9 @@ use utoipa::{
 )]
 struct Document;
 
+/// Shape of `protocol::Draft`.
+const DRAFT: &str = include_str!("draft.json");
+
 /// Bearer tokens, and the problem that any operation may answer with.
 struct Shared;
 
@@ -36,11 +39,34 @@ impl Modify for Shared {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
-        for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete, &mut item.head];
-            operations.into_iter().flatten().for_each(with_problem);
+        let draft: RefOr<Schema> = serde_json::from_str(DRAFT).expect("the schema beside this file is one");
+        components.schemas.insert("Draft".into(), draft);
+        for (path, item) in &mut document.paths.paths {
+            let operations = [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("patch", &mut item.patch),
+                ("delete", &mut item.delete),
+                ("head", &mut item.head),
+            ];
+            for (method, operation) in operations {
+                let Some(operation) = operation else { continue };
+                let name = path.trim_start_matches("/api/v1").replace(['/', '{', '}', '.'], "_");
+                operation.operation_id = Some(format!("{method}{name}"));
+                with_problem(operation);
+                if method == "post" && (path.ends_with("/jobs") || path.ends_with("/estimate")) {
+                    with_draft(operation);
+                }
+            }
         }
     }
+}
+
+/// The recipe as people write it belongs to `protocol`, which knows no OpenAPI.
+fn with_draft(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    let draft = ContentBuilder::new().schema(Some(Ref::from_schema_name("Draft"))).build();
+    body.content.insert("application/json".into(), RefOr::T(draft));
 }
 
 fn with_problem(operation: &mut Operation) {
@@ -54,4 +80,28 @@ pub async fn openapi() -> HttpResponse {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| Document::openapi().to_json().expect("the document is JSON"));
     HttpResponse::Ok().content_type("application/json").body(document.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Draft;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_names_every_field_of_a_draft_and_no_operation_twice() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let fields = document["components"]["schemas"]["Draft"]["properties"].as_object().unwrap();
+        let refused = serde_json::from_str::<Draft>("{\"no such field\": 1}").unwrap_err().to_string();
+        let known: BTreeSet<&str> = refused.split('`').skip(3).step_by(2).collect();
+        assert_eq!(fields.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
+        let ids: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values())
+            .map(|operation| operation["operationId"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+    }
 }

@@ -1,0 +1,120 @@
+//! Pictures as the API shows, filters and names them. Knows no disk.
+
+use super::Artifact;
+use crate::clock::rfc3339;
+use jiff::{Timestamp, civil, tz::TimeZone};
+use protocol::Recipe;
+use serde::Serialize;
+
+/// A picture as the API shows it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactView {
+    /// Its id.
+    pub id: String,
+    /// The job that made it.
+    pub job: String,
+    /// Which picture of the batch, from 0.
+    pub index: u32,
+    /// The file.
+    pub url: String,
+    /// A WebP of at most 512 pixels a side.
+    pub thumb: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Media type.
+    pub mime: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// When it was finished, RFC 3339.
+    pub created: String,
+    /// The recipe of this picture alone; absent in `state` events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub recipe: Option<Recipe>,
+}
+
+impl From<Artifact> for ArtifactView {
+    fn from(a: Artifact) -> ArtifactView {
+        ArtifactView {
+            url: format!("/api/v1/artifacts/{}/file", a.id),
+            thumb: format!("/api/v1/artifacts/{}/thumb", a.id),
+            id: a.id,
+            job: a.job.0,
+            index: a.index,
+            width: a.width,
+            height: a.height,
+            mime: a.mime,
+            bytes: a.bytes,
+            created: rfc3339(a.created),
+            recipe: Some(a.recipe),
+        }
+    }
+}
+
+/// Which pictures of a gallery are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Words in the prompts, in any case.
+    pub q: Option<String>,
+    /// Id of the model.
+    pub model: Option<String>,
+    /// Year and month, in UTC.
+    pub month: Option<(i16, i8)>,
+}
+
+impl Filter {
+    /// The text to search for.
+    pub(crate) fn search(&self) -> Option<String> {
+        self.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty())
+    }
+
+    /// First and last millisecond of the month, the last excluded.
+    pub(crate) fn times(&self) -> (Option<i64>, Option<i64>) {
+        let Some((year, month)) = self.month else { return (None, None) };
+        let ms = |date: civil::Date| date.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp().as_millisecond());
+        let Ok(first) = civil::Date::new(year, month, 1) else { return (Some(i64::MAX), None) };
+        (ms(first), first.last_of_month().tomorrow().ok().and_then(ms))
+    }
+}
+
+/// Year and month of "2026-03".
+pub fn parse_month(text: &str) -> Option<(i16, i8)> {
+    let (year, month) = text.split_once('-')?;
+    let date = civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
+    (date.year() >= 1970).then_some((date.year(), date.month()))
+}
+
+/// The name of a picture among downloads: when, what, which.
+pub fn download_name(a: &Artifact) -> String {
+    let when = Timestamp::from_millisecond(a.created).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%d");
+    let words: String = a.recipe.prompt.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(60).collect();
+    let words = words.split_whitespace().take(6).collect::<Vec<_>>().join("-").to_lowercase();
+    let extension = a.path.rsplit_once('.').map_or("png", |(_, e)| e);
+    format!("{when}-{words}-{}.{extension}", a.recipe.seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_have_their_days_in_utc() {
+        let filter = Filter { month: parse_month("2024-02"), ..Filter::default() };
+        let (from, to) = filter.times();
+        assert_eq!((to.unwrap() - from.unwrap()) / 86_400_000, 29);
+        assert_eq!(rfc3339(from.unwrap()), "2024-02-01T00:00:00Z");
+        for wrong in ["2024", "2024-13", "x-y", "", "1969-12", "99999-01"] {
+            assert_eq!(parse_month(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn search_texts_lose_case_and_blanks() {
+        let filter = |q: &str| Filter { q: Some(q.into()), ..Filter::default() }.search();
+        assert_eq!(filter("  ÄPFEL rot "), Some("äpfel rot".into()));
+        assert_eq!(filter("   "), None);
+    }
+}

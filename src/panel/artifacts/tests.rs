@@ -1,0 +1,123 @@
+//! Publishing, deleting, taking back, disks that refuse.
+
+use super::*;
+use protocol::{Format, Sampler, Schedule};
+
+struct Scene {
+    folder: tempfile::TempDir,
+    artifacts: Artifacts,
+    clock: Clock,
+    ada: ProfileId,
+}
+
+async fn scene() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::at("2026-03-05T12:00:00Z".parse().unwrap());
+    let store = Store::open(&folder.path().join("state")).unwrap();
+    let events = Events::open(store.clone()).await.unwrap();
+    let artifacts = Artifacts::open(&folder.path().join("outputs"), store, events, clock.clone()).unwrap();
+    Scene { folder, artifacts, clock, ada: "ada".parse().unwrap() }
+}
+
+fn picture(index: u32) -> NewPicture {
+    let pixels = media::Rgb8::new(64, 48, vec![90; 64 * 48 * 3]).unwrap();
+    let recipe = Recipe {
+        model: "tiny".into(),
+        prompt: "Ein See, \"rot\"; x".into(),
+        negative_prompt: String::new(),
+        width: 64,
+        height: 48,
+        steps: 1,
+        guidance: 1.0,
+        sampler: Sampler::Euler,
+        schedule: Schedule::Plain,
+        eta: 0.0,
+        guidance_rescale: 0.0,
+        clip_skip: 1,
+        seed: 7,
+        batch: 1,
+        strength: None,
+        image: None,
+        mask: None,
+        format: Format::Png,
+    };
+    let file = media::encode::file(&pixels, &recipe).unwrap();
+    NewPicture { index, width: 64, height: 48, file, thumb: b"thumb".to_vec(), recipe }
+}
+
+fn job() -> JobId {
+    JobId("0".repeat(26))
+}
+
+impl Scene {
+    async fn all(&self) -> Vec<Artifact> {
+        self.artifacts.page(&self.ada, Filter::default(), None, 10).await.unwrap().0
+    }
+
+    fn files(&self) -> usize {
+        let folder = self.folder.path().join("outputs/ada/2026-03");
+        let count = |path| std::fs::read_dir(path).map_or(0, |d| d.filter(|e| e.as_ref().unwrap().path().is_file()).count());
+        count(folder.join(".thumbs")) + count(folder)
+    }
+}
+
+#[tokio::test]
+async fn a_picture_of_a_job_is_published_once() {
+    let scene = scene().await;
+    for index in [0, 1, 0, 1] {
+        scene.artifacts.publish(&scene.ada, &job(), picture(index)).await.unwrap();
+    }
+    let all = scene.all().await;
+    assert_eq!((all.len(), scene.files()), (2, 4));
+    assert_eq!(scene.artifacts.bytes(&all[0]).await.unwrap(), picture(1).file);
+    assert_eq!(download_name(&all[0]), "2026-03-05-ein-see-rot-x-7.png");
+    assert!(scene.artifacts.get(&"bob".parse().unwrap(), &all[0].id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_deletion_can_be_taken_back_for_half_a_minute() {
+    let scene = scene().await;
+    scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.unwrap();
+    let id = scene.all().await[0].id.clone();
+    assert!(!scene.artifacts.delete(&"bob".parse().unwrap(), &id).await.unwrap());
+    assert!(scene.artifacts.delete(&scene.ada, &id).await.unwrap());
+    assert!(scene.all().await.is_empty());
+    scene.clock.advance(UNDO - Duration::from_secs(1));
+    scene.artifacts.sweep().await.unwrap();
+    assert!(!scene.artifacts.restore(&"bob".parse().unwrap(), &id).await.unwrap());
+    assert!(scene.artifacts.restore(&scene.ada, &id).await.unwrap());
+    assert_eq!((scene.all().await.len(), scene.files()), (1, 2));
+    assert!(scene.artifacts.delete(&scene.ada, &id).await.unwrap());
+    scene.clock.advance(UNDO);
+    scene.artifacts.sweep().await.unwrap();
+    assert!(!scene.artifacts.restore(&scene.ada, &id).await.unwrap());
+    assert_eq!(scene.files(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_leaves_neither_file_nor_row() {
+    let scene = scene().await;
+    let outputs = scene.folder.path().join("outputs");
+    std::fs::write(outputs.join("ada"), "in the way").unwrap();
+    assert!(scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.is_err());
+    assert!(scene.all().await.is_empty());
+    std::fs::remove_file(outputs.join("ada")).unwrap();
+    scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.unwrap();
+    assert_eq!(scene.all().await.len(), 1, "it goes on without a restart");
+}
+
+#[tokio::test]
+async fn a_lost_thumbnail_is_made_again_and_half_written_files_are_cleared() {
+    let scene = scene().await;
+    scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.unwrap();
+    let artifact = scene.all().await.remove(0);
+    let month = scene.folder.path().join("outputs/ada/2026-03");
+    std::fs::remove_dir_all(month.join(".thumbs")).unwrap();
+    let thumb = scene.artifacts.thumb(&artifact).await.unwrap();
+    assert_eq!(media::decode::probe(&thumb).unwrap().mime, "image/webp");
+    std::fs::write(month.join(".x.png.tmp"), "half").unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    Artifacts::tidy(&scene.folder.path().join("outputs")).await;
+    assert!(!month.join(".x.png.tmp").exists());
+    assert_eq!(scene.files(), 2);
+}

@@ -1,0 +1,166 @@
+//! Jobs of the real program through kills of the engine and of the panel. Knows the API only.
+
+use crate::program::{Program, easel};
+use reqwest::Client;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const USERS: &str = "[[user]]\nname = \"Zoe\"\n[[user]]\nname = \"Bob\"\n";
+/// Kills of the panel; with `--long` as the bar says.
+const KILLS: usize = 20;
+const KILLS_LONG: usize = 1000;
+
+/// The API as one profile.
+pub(crate) struct Api {
+    client: Client,
+    pub(crate) token: String,
+    pub(crate) base: String,
+}
+
+impl Api {
+    pub(crate) fn of(program: &Program, id: &str) -> Api {
+        let output = easel().args(["user", "token", id, "--data"]).arg(program.data()).output().unwrap();
+        assert!(output.status.success(), "easel user token: {}", String::from_utf8_lossy(&output.stderr));
+        let token = String::from_utf8(output.stdout).unwrap().split_whitespace().last().unwrap().to_owned();
+        Api { client: Client::new(), token, base: program.at("/api/v1") }
+    }
+
+    /// The same profile on a program that was started again.
+    fn at(self, program: &Program) -> Api {
+        Api { base: program.at("/api/v1"), ..self }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    /// Submits a recipe; none when the program died meanwhile.
+    pub(crate) async fn submit(&self, key: &str, recipe: &Value) -> Option<String> {
+        let request = self.client.post(format!("{}/jobs", self.base)).bearer_auth(&self.token);
+        let answer = request.header("Idempotency-Key", key).json(recipe).send().await.ok()?;
+        let status = answer.status();
+        let body: Value = answer.json().await.ok()?;
+        assert_eq!(status, 202, "{body}");
+        Some(body["id"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) async fn ready(&self) {
+        let begin = Instant::now();
+        while self.get("/models").await["models"].as_array().unwrap().is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "the engine told no model");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a job is over.
+    pub(crate) async fn over(&self, id: &str) -> Value {
+        let begin = Instant::now();
+        loop {
+            let job = self.get(&format!("/jobs/{id}")).await;
+            if !matches!(job["state"].as_str(), Some("queued" | "running")) {
+                return job;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(240), "never over: {job}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn quick(n: usize) -> Value {
+    json!({ "prompt": format!("a lake, number {n}"), "steps": 2, "seed": n })
+}
+
+/// Bar Q1, CI's part: what was acknowledged is done once, whenever the panel is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
+    let kills = if std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1") { KILLS_LONG } else { KILLS };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("users.toml"), USERS).unwrap();
+    let mut program = Program::start_in(folder.path(), &[]);
+    let mut api = Api::of(&program, "zoe");
+    let (mut acknowledged, mut slowest) = (Vec::new(), Duration::ZERO);
+    for n in 0..kills {
+        api.ready().await;
+        acknowledged.extend(api.submit(&format!("key {n}"), &quick(n)).await);
+        // Moments spread over a job's whole life by the golden ratio: no two kills alike, every run the same.
+        tokio::time::sleep(Duration::from_millis((n as f64 * 0.618).fract().mul_add(900.0, 0.0) as u64)).await;
+        program.kill();
+        program = Program::start_in(folder.path(), &[]);
+        slowest = slowest.max(program.started_in);
+        api = api.at(&program);
+        // The same request again, as a client does that saw no answer: never a second job.
+        api.ready().await;
+        let again = api.submit(&format!("key {n}"), &quick(n)).await.unwrap();
+        if acknowledged.last() != Some(&again) {
+            acknowledged.push(again);
+        }
+    }
+    let mut parked = 0;
+    for id in &acknowledged {
+        let job = api.over(id).await;
+        parked += usize::from(job["state"] == "parked");
+        let pictures = job["artifacts"].as_array().unwrap().len();
+        assert!(job["state"] == "parked" || (job["state"] == "done" && pictures == 1), "{job}");
+    }
+    let gallery = api.get("/artifacts?limit=500").await;
+    let jobs: Vec<&str> = gallery["items"].as_array().unwrap().iter().map(|a| a["job"].as_str().unwrap()).collect();
+    let mut unique = jobs.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    println!("{kills} kills: {} jobs, {parked} parked, {} pictures, slowest start {slowest:.0?}", acknowledged.len(), jobs.len());
+    assert_eq!((jobs.len(), unique.len()), (acknowledged.len() - parked, jobs.len()), "lost or doubled");
+    drop(program);
+    let store = rusqlite::Connection::open(folder.path().join("data/state/easel.db")).unwrap();
+    let verdict: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+}
+
+/// Bar Q8: a killed engine costs a try, the panel answers all the while, and the job is done in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_engine_comes_back_and_the_job_with_it() {
+    let program = Program::start(USERS);
+    let api = Api::of(&program, "zoe");
+    api.ready().await;
+    let id = api.submit("one", &json!({ "prompt": "a lake", "steps": 20, "batch": 4 })).await.unwrap();
+    let begin = Instant::now();
+    while api.get(&format!("/jobs/{id}")).await["step"] == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "no step was made");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let killed = std::process::Command::new("pkill").args(["-9", "-P", &program.pid().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let begin = Instant::now();
+    let other = Api::of(&program, "bob").get("/me").await;
+    println!("the panel answered {:.0?} after the engine's death", begin.elapsed());
+    assert_eq!(other["id"], "bob");
+    let job = api.over(&id).await;
+    assert_eq!((job["state"].as_str(), job["artifacts"].as_array().unwrap().len()), (Some("done"), 4), "{job}");
+}
+
+/// Cancelling on the real engine: within half a second, and the next job runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_job_ends_soon_and_the_next_one_runs() {
+    let program = Program::start(USERS);
+    let api = Api::of(&program, "zoe");
+    api.ready().await;
+    let long = api.submit("long", &json!({ "prompt": "a lake", "steps": 150, "batch": 4 })).await.unwrap();
+    let next = api.submit("next", &quick(1)).await.unwrap();
+    while api.get(&format!("/jobs/{long}")).await["step"] == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let begin = Instant::now();
+    let url = format!("{}/jobs/{long}", api.base);
+    api.client.delete(url).bearer_auth(&api.token).send().await.unwrap().error_for_status().unwrap();
+    let job = loop {
+        let job = api.get(&format!("/jobs/{long}")).await;
+        if job["state"] != "running" {
+            break job;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    println!("cancelled after {:.0?}", begin.elapsed());
+    assert_eq!(job["state"], "cancelled");
+    assert_eq!(api.over(&next).await["state"], "done");
+}
