@@ -70,7 +70,7 @@ const common = {
   loader: { ".woff2": "file", ".webp": "file" },
   assetNames: watch ? "[name]" : "[name]-[hash]",
   entryNames: watch ? "[name]" : "[name]-[hash]",
-  chunkNames: watch ? "chunk-[name]" : "chunk-[hash]",
+  chunkNames: "chunk-[hash]",
   logLevel: "warning",
 };
 /** Runs before the first paint, as a plain script: it must not wait for modules. */

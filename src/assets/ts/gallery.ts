@@ -254,6 +254,10 @@ function startPointer(): void {
     e.preventDefault();
     toggle(index, e.shiftKey);
   });
+  byId("tiles").addEventListener("focusin", (e) => {
+    const index = (e.target as Element).closest<HTMLElement>(".tile")?.dataset.index;
+    if (index !== undefined) grid.focused = Number(index);
+  });
   // Ticks answer to the click above; by keyboard they answer here.
   byId("tiles").addEventListener("change", () => grid.refresh());
 }

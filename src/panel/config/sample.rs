@@ -41,6 +41,6 @@ pub const SAMPLE: &str = r#"# easel.toml: read from the folder where Easel is st
 # engine_idle_s = 600
 # engine_threads = 0
 
-# Serve the front end from a folder instead of the binary, while changing it.
-# assets = "src/assets/dist"
+# Serve the front end from the folder that `node src/assets/bundle.mjs --watch` writes, while changing it.
+# assets = "target/assets/dev"
 "#;
