@@ -45,8 +45,10 @@ fn print(case: &Case, every_stage: bool) {
         Outcome::Compared(stages) => {
             let worst = case.outcome.worst();
             for stage in stages.iter().filter(|s| every_stage || worst.is_some_and(|w| std::ptr::eq(w, *s))) {
+                // A tokenizer's stage is called after its prompt, which may be long.
+                let stage_name: String = stage.name.chars().take(28).collect();
                 let verdict = if stage.holds() { "equal" } else { "DIFFERENT" };
-                say(format_args!("{name:<60} {:<28} {:9.2e} of {:.0e}  {verdict}", stage.name, stage.worst, stage.tolerance));
+                say(format_args!("{name:<60} {stage_name:<28} {:9.2e} of {:.0e}  {verdict}", stage.worst, stage.tolerance));
             }
         }
     }

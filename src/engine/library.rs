@@ -12,6 +12,7 @@ use protocol::{ModelInfo, Problem, model::id_of_name};
 use std::{
     collections::BTreeSet,
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -93,6 +94,27 @@ pub fn check_file(path: &Path) -> Result<&'static Family, Problem> {
 pub fn check_folder(path: &Path) -> Result<&'static Family, Problem> {
     let tensors = denoiser(&Source::Folder(path.to_path_buf())).map_err(in_words)?;
     registry::identify(&tensors).map_err(Problem::new)
+}
+
+/// A number that changes when anything below `models` does: names, sizes, times. Reads no file.
+pub fn fingerprint(models: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut folders = vec![(models.to_path_buf(), 0)];
+    let mut seen = 0;
+    while let Some((folder, depth)) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let mut entries: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+        entries.sort();
+        for path in entries {
+            seen += 1;
+            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+            (&path, meta.len(), meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
+            if meta.is_dir() && depth < MAX_DEPTH && seen < MAX_ENTRIES {
+                folders.push((path, depth + 1));
+            }
+        }
+    }
+    hasher.finish()
 }
 
 /// A scan in progress.

@@ -1,13 +1,23 @@
 //! Answers questions that take a moment but must not wait for a job: what models there are, how many tokens a
-//! prompt has. Knows no jobs.
+//! prompt has. Tells of models that come and go, unasked. Knows no jobs.
 
 use super::{Shared, drain};
-use crate::{library::Library, registry::Counter};
+use crate::{
+    library::{Library, fingerprint},
+    registry::Counter,
+};
 use protocol::FromEngine;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
 };
+
+/// Time between two looks at the folder of models. Polled, because network file systems do not tell of changes.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// A question.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,14 +36,30 @@ type Kept = Option<(String, Box<dyn Counter>)>;
 /// Answers until the panel hangs up.
 pub(super) fn run(shared: &Shared, questions: &Receiver<Question>) {
     let mut kept: Kept = None;
-    while let Ok(first) = questions.recv() {
+    // Of the last scan; until the panel has asked for one there is nothing to compare with.
+    let mut seen = None;
+    loop {
+        let first = match questions.recv_timeout(LOOK_EVERY) {
+            Ok(question) => question,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                if seen.is_none() || seen == Some(fingerprint(&shared.settings.models)) {
+                    continue;
+                }
+                Question::Scan
+            }
+        };
         let mut waiting = vec![first];
         waiting.extend(drain(questions));
         // Several scans in a row are one, and it is the last that counts.
         let last_scan = waiting.iter().rposition(|q| *q == Question::Scan);
         for (i, question) in waiting.into_iter().enumerate() {
-            if question == Question::Scan && Some(i) != last_scan {
-                continue;
+            if question == Question::Scan {
+                if Some(i) != last_scan {
+                    continue;
+                }
+                // Taken before the scan: what changes meanwhile is seen at the next look.
+                seen = Some(fingerprint(&shared.settings.models));
             }
             let answered = catch_unwind(AssertUnwindSafe(|| answer(shared, &mut kept, question)));
             if answered.is_err() {

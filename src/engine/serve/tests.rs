@@ -255,6 +255,24 @@ fn an_idle_engine_forgets_its_model() {
 }
 
 #[test]
+fn models_that_come_and_go_are_told_of_unasked() {
+    let mut panel = Panel::new("come", 1, Duration::from_secs(60));
+    write_model(&panel.models.join("new"));
+    let ids = |message| match message {
+        FromEngine::Models { models, .. } => models.into_iter().map(|m| m.id).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert!(ids(panel.hear()).contains(&"new".to_owned()));
+    fs::remove_dir_all(panel.models.join("tiny")).unwrap();
+    let mut now = ids(panel.hear());
+    if now.contains(&"tiny".to_owned()) {
+        // The look fell into the middle of the removal.
+        now = ids(panel.hear());
+    }
+    assert!(!now.contains(&"tiny".to_owned()), "{now:?}");
+}
+
+#[test]
 fn references_are_brought_to_size() {
     let mut panel = Panel::new("reference", 1, Duration::from_secs(60));
     let grey = media::Rgb8::new(300, 300, vec![90; 270_000]).unwrap();
