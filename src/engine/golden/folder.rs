@@ -3,6 +3,7 @@
 use super::{Case, Outcome, Reference, schedulers, stable_diffusion};
 use crate::EngineError;
 use protocol::Problem;
+use serde_json::Value;
 use std::{fs, path::Path};
 
 /// What came out of all cases.
@@ -60,18 +61,24 @@ pub fn check(dir: &Path, threads: usize, told: &mut dyn FnMut(&Case)) -> Result<
 }
 
 fn family(dir: &Path, threads: usize) -> Result<Vec<Case>, EngineError> {
-    let reference = Reference::read(dir)?;
-    match reference.family() {
-        "schedulers" => Ok(schedulers::check(&reference)),
-        name if stable_diffusion::FAMILIES.contains(&name) => stable_diffusion::check(dir, &reference, threads),
-        name => {
-            let case = |(case, _): (&String, _)| Case {
-                family: name.into(),
-                name: case.clone(),
-                outcome: Outcome::NotOffered(format!("the family {name}")),
-            };
-            Ok(reference.cases().map(case).collect())
-        }
+    let json = Reference::read_json(dir)?;
+    match json["family"].as_str().unwrap_or_default() {
+        "schedulers" => Ok(schedulers::check(&Reference::read(dir)?)),
+        name if stable_diffusion::FAMILIES.contains(&name) => stable_diffusion::check(dir, &Reference::read(dir)?, threads),
+        name => Ok(not_offered(name, &json)),
+    }
+}
+
+/// The cases of a family that the engine does not have; a recording without named cases is one.
+fn not_offered(family: &str, json: &Value) -> Vec<Case> {
+    let case = |name: &str| Case {
+        family: family.into(),
+        name: name.into(),
+        outcome: Outcome::NotOffered(format!("the family {family}")),
+    };
+    match json["cases"].as_object() {
+        Some(cases) => cases.keys().map(|name| case(name)).collect(),
+        None => vec![case("all")],
     }
 }
 

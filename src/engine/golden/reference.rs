@@ -41,12 +41,10 @@ pub struct Reference {
 impl Reference {
     /// Reads the folder.
     pub fn read(dir: &Path) -> Result<Reference, EngineError> {
-        let file = |name: &str| fs::read(dir.join(name)).map_err(|e| problem(dir, name, &e.to_string()));
-        let text = String::from_utf8_lossy(&file("reference.json")?).into_owned();
-        let json: Value = json::parse(&text).map_err(|e| problem(dir, "reference.json", &e.to_string()))?;
+        let json = Reference::read_json(dir)?;
         let digests = json.get("digests").cloned().map_or(Ok(BTreeMap::new()), serde_json::from_value);
         let digests = digests.map_err(|e| problem(dir, "reference.json", &format!("digests: {e}")))?;
-        let bytes = file("reference.safetensors")?;
+        let bytes = read_file(dir, "reference.safetensors")?;
         let held = SafeTensors::deserialize(&bytes).map_err(|e| problem(dir, "reference.safetensors", &e.to_string()))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in held.tensors() {
@@ -54,6 +52,12 @@ impl Reference {
             tensors.insert(name, Tensor { dims: view.shape().to_vec(), values });
         }
         Ok(Reference { json, tensors, digests })
+    }
+
+    /// Reads the folder's `reference.json` alone: what was recorded, without the numbers.
+    pub fn read_json(dir: &Path) -> Result<Value, EngineError> {
+        let text = String::from_utf8_lossy(&read_file(dir, "reference.json")?).into_owned();
+        json::parse(&text).map_err(|e| problem(dir, "reference.json", &e.to_string()))
     }
 
     /// The family that was recorded.
@@ -80,6 +84,10 @@ impl Reference {
             None => Ok(Stage::compare(name, found, &self.tensor(key)?.channels_last(), tolerance)),
         }
     }
+}
+
+fn read_file(dir: &Path, name: &str) -> Result<Vec<u8>, EngineError> {
+    fs::read(dir.join(name)).map_err(|e| problem(dir, name, &e.to_string()))
 }
 
 fn problem(dir: &Path, place: &str, what: &str) -> EngineError {
