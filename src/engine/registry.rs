@@ -16,9 +16,6 @@ pub type OnLoad<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 /// Loads a model onto a CPU of so many threads.
 pub type Load = fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
 
-/// Loads a model from its files onto a CPU of so many threads.
-pub type Load = fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
-
 /// Counts tokens, without the rest of the model: prompts are counted while a job has the pipeline.
 pub trait Counter: Send {
     /// Tokens without begin and end, and the chunks that they fill (at least 1).
