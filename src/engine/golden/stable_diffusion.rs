@@ -25,6 +25,8 @@ pub const FAMILIES: [&str; 2] = ["sd15", "sd15-inpaint"];
 pub const NETWORK: f64 = 1e-4;
 /// Allowed difference of a whole run.
 pub const WHOLE: f64 = 1e-3;
+/// Allowed mean difference of a run of its own, in which differences of rounding grow from step to step.
+const ADRIFT: f64 = 1e-2;
 /// Two whole numbers are equal, or they are not.
 const EXACT: f64 = 0.0;
 /// Pictures of 8 bits may differ by one, where a value lies on the border of two.
@@ -279,7 +281,7 @@ fn whole(model: &mut StableDiffusion, reference: &Reference, job: &Job, events: 
         stages.push(reference.compare("run: decoded", &found, key, WHOLE)?);
         // A digest has no mean difference to offer.
         if let Ok(expected) = reference.tensor(key) {
-            stages.push(Stage::mean("run: decoded, nothing put right", &adrift, &expected.channels_last(), WHOLE));
+            stages.push(Stage::mean("run: decoded, nothing put right", &adrift, &expected.channels_last(), ADRIFT));
         }
     }
     if let Some(event) = of("final").first() {
