@@ -13,11 +13,12 @@ pub mod profile;
 
 use super::{asker, auth, errors};
 use crate::doors::{DoorError, Guess};
+use crate::engine_client::EngineStatus;
 use crate::secrets::{Secret, SecretError};
 use crate::users::{Profile, ProfileId, Role, UserError};
 use crate::{App, error::AppError};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Form, Json};
+use actix_web::web::{Data, Form, Json};
 use actix_web::{Either, HttpRequest, HttpResponse, cookie::Cookie};
 use serde::{Deserialize, Serialize};
 
@@ -38,12 +39,22 @@ pub struct Foot {
     pub version: &'static str,
     /// The address that the browser is at, without its scheme.
     pub host: String,
+    /// "ready on CPU, 2 cores".
+    pub engine: String,
 }
 
 impl Foot {
     fn of(request: &HttpRequest) -> Foot {
         let host = asker::host(request.head()).unwrap_or_default().to_string();
-        Foot { version: env!("CARGO_PKG_VERSION"), host }
+        let app = request.app_data::<Data<App>>().expect("startup gives every request the App");
+        let view = app.engine.view();
+        // Strangers stand before this door: why it does not run is none of their business.
+        let engine = match view.status {
+            EngineStatus::Ready => format!("ready on {}", view.device),
+            EngineStatus::Starting | EngineStatus::Restarting { .. } => "starting".into(),
+            EngineStatus::Failed { .. } | EngineStatus::Stopped => "not running".into(),
+        };
+        Foot { version: env!("CARGO_PKG_VERSION"), host, engine }
     }
 }
 
