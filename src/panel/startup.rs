@@ -30,6 +30,8 @@ const BACKLOG: u32 = 1024;
 const MOST_WORKERS: usize = 4;
 /// Niceness of the engine.
 const ENGINE_NICE: u8 = 10;
+/// Clearings in an hour.
+const ROUNDS_OF_AN_HOUR: u64 = 360;
 /// Time between clearings.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Seconds that requests in flight get at the end.
@@ -186,18 +188,21 @@ fn launch(config: &Config) -> Launch {
 /// Clears away, now and again, what nobody can ask for any more.
 async fn sweep(app: App) {
     Artifacts::tidy(&app.config.data.join("outputs")).await;
-    loop {
+    for round in 0u64.. {
         if let Err(e) = app.artifacts.sweep().await {
             tracing::warn!("clearing deleted pictures: {e:#}");
         }
         if let Err(e) = app.uploads.sweep().await {
             tracing::warn!("clearing unfinished uploads: {e}");
         }
-        if let Err(e) = app.jobs.sweep().await {
-            tracing::warn!("clearing old events: {e}");
-        }
-        if let Err(e) = app.store.copy_daily().await {
-            tracing::warn!("copying the store: {e}");
+        // These look at whole tables, for what is days old.
+        if round % ROUNDS_OF_AN_HOUR == 0 {
+            if let Err(e) = app.jobs.sweep().await {
+                tracing::warn!("clearing old events: {e}");
+            }
+            if let Err(e) = app.store.copy_daily().await {
+                tracing::warn!("copying the store: {e}");
+            }
         }
         app.clock.sleep(SWEEP_EVERY).await;
     }

@@ -14,6 +14,8 @@ const HELLO_WAIT: Duration = Duration::from_secs(20);
 
 /// Time that a process has to end once its stream has.
 const EXIT_WAIT: Duration = Duration::from_secs(2);
+/// Time that a cancelled job has to end. An engine that does not listen any more would hold up everybody.
+const CANCEL_WAIT: Duration = Duration::from_secs(30);
 /// The models folder is not looked at more often.
 const SCAN_EVERY: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,8 @@ pub(super) struct Task {
     /// Until when the engine has to say hello, or to end; none while it talks.
     hello_by: Option<Instant>,
     job: Option<(JobId, mpsc::UnboundedSender<EngineEvent>)>,
+    /// Until when a cancelled job has to end.
+    cancel_by: Option<Instant>,
     counts: HashMap<u64, oneshot::Sender<Tokens>>,
     asked: u64,
     /// When the models folder was last looked at.
@@ -47,6 +51,7 @@ impl Task {
             wire: None,
             hello_by: None,
             job: None,
+            cancel_by: None,
             counts: HashMap::new(),
             asked: 0,
             scanned: Instant::now(),
@@ -59,7 +64,7 @@ impl Task {
                 ask = asks.recv() => Input::Ask(ask),
                 happened = self.happened.recv() => Input::Happened(happened),
                 heard = hear(&mut self.wire) => Input::Heard(heard),
-                () = silence(self.hello_by) => Input::Silent,
+                () = silence(self.hello_by.or(self.cancel_by)) => Input::Silent,
             };
             match input {
                 Input::Ask(None) | Input::Happened(None) => return,
@@ -100,6 +105,7 @@ impl Task {
     fn hang_up(&mut self) {
         self.wire = None;
         self.hello_by = None;
+        self.cancel_by = None;
         self.service.kill();
     }
 
@@ -122,6 +128,7 @@ impl Task {
             }
         }
         self.hello_by = None;
+        self.cancel_by = None;
         self.counts.clear();
         if let Some((_, tells)) = self.job.take() {
             let _ = tells.send(EngineEvent::Died(log));
@@ -151,8 +158,12 @@ impl Task {
             }
             Ask::Plain(ToEngine::Scan) if self.scanned.elapsed() < SCAN_EVERY => {}
             Ask::Plain(message) => {
-                if message == ToEngine::Scan {
-                    self.scanned = Instant::now();
+                match &message {
+                    ToEngine::Scan => self.scanned = Instant::now(),
+                    ToEngine::Cancel { job } if self.job.as_ref().is_some_and(|(current, _)| current == job) => {
+                        self.cancel_by.get_or_insert(Instant::now() + CANCEL_WAIT);
+                    }
+                    _ => {}
                 }
                 if self.is_ready() {
                     self.send(&message);
@@ -221,6 +232,9 @@ impl Task {
         };
         if self.job.as_ref().is_none_or(|(current, _)| current != job) {
             return;
+        }
+        if last {
+            self.cancel_by = None;
         }
         let told = EngineEvent::Told(message);
         let tells =

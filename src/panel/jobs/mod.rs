@@ -32,6 +32,8 @@ use tokio::sync::Notify;
 
 /// Jobs of one profile that may wait at a time.
 pub const MAX_WAITING: usize = 1000;
+/// How long an orderly stop waits for the disk.
+const STOP_WAIT: Duration = Duration::from_secs(10);
 /// How long an idempotency key is remembered.
 const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long numbered events are kept.
@@ -122,10 +124,14 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Stops in order: the running job goes back to the queue, at no cost. Returns when that is stored.
+    /// Stops in order: the running job goes back to the queue, at no cost. Returns when that is stored, or
+    /// when the disk does not take it for a while: then the start counts as interrupted.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
-        let _ = self.0.idle.subscribe().wait_for(|idle| *idle).await;
+        let mut idle = self.0.idle.subscribe();
+        if tokio::time::timeout(STOP_WAIT, idle.wait_for(|idle| *idle)).await.is_err() {
+            tracing::warn!("the running job's return to the queue could not be stored");
+        }
     }
 
     /// Takes a job. With a key that was used before for the same request, the job of then.
