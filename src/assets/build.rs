@@ -1,6 +1,8 @@
 //! Builds the front end: packages from the lock file into `target/assets`, then `bundle.mjs`, then a table of
 //! bytes for `lib.rs`. Knows no page; the git tree stays clean.
 
+#![allow(clippy::disallowed_methods, reason = "a build script reads cargo's variables and starts the bundler")]
+
 use serde::Deserialize;
 use std::{
     env, fmt,

@@ -312,6 +312,10 @@ fn thumb_path(a: &Artifact) -> String {
     format!("{folder}/{THUMBS}/{}.webp", a.id)
 }
 
+fn is_older(entry: &std::fs::DirEntry, than: SystemTime) -> bool {
+    entry.metadata().and_then(|m| m.modified()).is_ok_and(|written| written < than)
+}
+
 /// Removes temporary files from before `started`. Finished files without a row stay: they are somebody's
 /// pictures, though no gallery shows them.
 fn remove_temporary(outputs: &Path, started: SystemTime) {
@@ -320,10 +324,8 @@ fn remove_temporary(outputs: &Path, started: SystemTime) {
         let name = entry.file_name().to_string_lossy().into_owned();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => remove_temporary(&entry.path(), started),
-            Ok(kind) if kind.is_file() && name.starts_with('.') && name.ends_with(".tmp") => {
-                if entry.metadata().and_then(|m| m.modified()).is_ok_and(|written| written < started) {
-                    let _ = std::fs::remove_file(entry.path());
-                }
+            Ok(kind) if kind.is_file() && name.starts_with('.') && name.ends_with(".tmp") && is_older(&entry, started) => {
+                let _ = std::fs::remove_file(entry.path());
             }
             _ => {}
         }

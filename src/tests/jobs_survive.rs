@@ -85,7 +85,7 @@ async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
         api.ready().await;
         acknowledged.extend(api.submit(&format!("key {n}"), &quick(n)).await);
         // Moments spread over a job's whole life by the golden ratio: no two kills alike, every run the same.
-        tokio::time::sleep(Duration::from_millis((n as f64 * 0.618).fract().mul_add(900.0, 0.0) as u64)).await;
+        tokio::time::sleep(Duration::from_millis(((n as f64 * 0.618).fract() * 900.0) as u64)).await;
         program.kill();
         program = Program::start_in(folder.path(), &[]);
         slowest = slowest.max(program.started_in);

@@ -37,7 +37,7 @@ fn the_first_boot_takes_roles_as_they_stand() {
     let (changes, _) = planned(text, &[stored("Ada")], false);
     assert_eq!(changes, [Change::AskRaise(id("ada"))]);
     let waiting = Stored { pending: Some(Role::Admin), ..stored("Ada") };
-    assert_eq!(planned(text, &[waiting.clone()], false).0, [], "asked once");
+    assert_eq!(planned(text, std::slice::from_ref(&waiting), false).0, [], "asked once");
     assert_eq!(planned("[[user]]\nname = \"Ada\"", &[waiting], false).0, [Change::ForgetRaise(id("ada"))]);
     let admin = Stored { role: Role::Admin, ..stored("Ada") };
     assert_eq!(planned("[[user]]\nname = \"Ada\"", &[admin], false).0, [Change::Lower(id("ada"))]);
@@ -49,7 +49,7 @@ fn the_unnamed_is_disabled_unless_easel_made_it() {
     let (changes, _) = planned("[[user]]\nname = \"Ada\"", &[stored("Ada"), stored("Mateo"), own], false);
     assert_eq!(changes, [Change::Disable(id("mateo"))]);
     let gone = Stored { disabled_by_file: true, ..stored("Mateo") };
-    assert_eq!(planned("[[user]]\nname = \"Mateo\"", &[gone.clone()], false).0, [Change::Enable(id("mateo"))]);
+    assert_eq!(planned("[[user]]\nname = \"Mateo\"", std::slice::from_ref(&gone), false).0, [Change::Enable(id("mateo"))]);
     assert_eq!(planned("[[user]]\nname = \"Ada\"", &[stored("Ada"), gone], false).0, [], "disabled once");
 }
 
