@@ -10,6 +10,7 @@ use protocol::{Draft, FieldProblem, ImageRef, ModelInfo, Recipe, draft::MAX_SEED
 pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> {
     let models = app.engine.models();
     if models.is_empty() {
+        app.engine.scan();
         let words = match app.engine.view().status {
             EngineStatus::Failed { why } => format!("The engine {why} and cannot run."),
             EngineStatus::Ready => "There is no model yet.".into(),
@@ -22,6 +23,8 @@ pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> 
         None => models.iter().find(|m| m.embedded).or(models.first()),
     };
     found.cloned().ok_or_else(|| {
+        // Perhaps it was put into the folder a moment ago: then the next request finds it.
+        app.engine.scan();
         let names = models.iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(", ");
         AppError::field("model", format!("\"{}\" is not one of {names}.", id.unwrap_or_default()))
     })
