@@ -32,7 +32,7 @@ fn said(output: &Output) -> String {
 /// Status of a page that only a login or a token opens: it leads back to the door without one.
 async fn is_in(program: &Program, token: &str) -> bool {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let post = client.post(program.at("/profile/theme")).bearer_auth(token).form(&[("theme", "dark")]);
+    let post = client.post(program.at("/profile/theme")).bearer_auth(token).json(&serde_json::json!({ "theme": "dark" }));
     let answer = post.send().await.unwrap();
     answer.headers()["location"] == "/profile"
 }
@@ -103,7 +103,7 @@ async fn secrets_reach_no_log_and_no_file() {
         ("/pin/zoe", "pin", "canary-wrong-4711"),
         ("/pin/zoe", "pin", "canary-pin-4711"),
     ] {
-        let post = client.post(program.at(path)).header("origin", &program.url).form(&[(field, value)]);
+        let post = client.post(program.at(path)).header("origin", &program.url).json(&serde_json::json!({ field: value }));
         post.send().await.unwrap();
     }
     let ticket = link.split_once('#').unwrap().1;
@@ -138,7 +138,7 @@ async fn fifty_logins_at_once_need_little_memory() {
     let logins: Vec<_> = (0..50)
         .map(|i| {
             let post = client.post(program.at(&format!("/pin/artist-{i}"))).header("origin", &program.url);
-            tokio::spawn(post.form(&[("pin", "4711")]).send())
+            tokio::spawn(post.json(&serde_json::json!({ "pin": "4711" })).send())
         })
         .collect();
     let mut most = before;
