@@ -2,7 +2,7 @@
 //! [`Secret`], which never prints itself. Knows no store and no web.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -16,6 +16,10 @@ use unicode_normalization::UnicodeNormalization as _;
 const MEMORY_KIB: u32 = 19 * 1024;
 /// Passes: OWASP's least is 2; so many cost 100 to 500 ms of one core.
 const PASSES: u32 = 14;
+/// Bytes of a hash.
+const OUTPUT: usize = 32;
+/// A block larger than this is never kept by glibc: above its largest mmap threshold, 32 MiB.
+const UNMAPPED: usize = 33 << 20;
 /// Hashes computed at the same time. A third one waits.
 const AT_ONCE: usize = 2;
 /// Hashes that may wait. What comes after is told to try again, so that a flood of logins ends here.
@@ -107,6 +111,9 @@ impl Phc {
         if hash.algorithm.as_str() != "argon2id" || hash.hash.is_none() || hash.salt.is_none() {
             return Err(wrong("another algorithm, or a part is missing"));
         }
+        if hash.version != Some(u32::from(Version::V0x13)) {
+            return Err(wrong("another version than 19"));
+        }
         let params = Params::try_from(&hash).map_err(|_| wrong("its costs cannot be read"))?;
         if params.m_cost() < MEMORY_KIB || params.t_cost() < 2 {
             return Err(wrong("its costs are below 19 MiB and 2 passes"));
@@ -135,7 +142,8 @@ pub struct Hasher {
 impl Hasher {
     /// A hasher.
     pub fn new() -> Hasher {
-        let decoy = decoy();
+        // Random bits in the right form, the hash of nothing: start-up need not wait for a real one.
+        let decoy = phc(&random_bytes(), &random_bytes());
         Hasher { running: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::new(Semaphore::new(WAITING)), decoy }
     }
 
@@ -174,19 +182,14 @@ fn params() -> Params {
     Params::new(MEMORY_KIB, PASSES, 1, None).expect("the costs are within argon2's limits")
 }
 
-fn argon2() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params())
-}
-
-/// The right form and costs around random bits, which are the hash of nothing: start-up need not wait for
-/// a real one.
-fn decoy() -> Phc {
+/// A hash of ours as PHC string.
+fn phc(salt: &[u8; 16], output: &[u8; OUTPUT]) -> Phc {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params()).expect("the costs can be written"),
-        salt: Some(Salt::new(&random_bytes::<16>()).expect("16 bytes are a salt")),
-        hash: Some(Output::new(&random_bytes::<32>()).expect("32 bytes are an output")),
+        salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+        hash: Some(Output::new(output).expect("32 bytes are an output")),
     };
     Phc(hash.to_string())
 }
@@ -198,13 +201,27 @@ fn bytes(secret: &Secret) -> Vec<u8> {
 
 /// Hashes on this thread: for the command line, and inside [`Hasher`].
 pub fn hash_now(secret: &Secret) -> Phc {
-    let hash: PasswordHash = argon2().hash_password(&bytes(secret)).expect("the system's randomness works");
-    Phc(hash.to_string())
+    let (salt, mut output) = (random_bytes::<16>(), [0u8; OUTPUT]);
+    compute(params(), secret, &salt, &mut output).expect("the costs and lengths are within argon2's limits");
+    phc(&salt, &output)
 }
 
 fn verify_now(typed: &Secret, hash: &Phc) -> bool {
-    let Ok(parsed) = PasswordHash::new(&hash.0) else { return false };
-    argon2().verify_password(&bytes(typed), &parsed).is_ok()
+    let Ok(known) = PasswordHash::new(&hash.0) else { return false };
+    let (Some(salt), Some(output), Ok(params)) = (&known.salt, &known.hash, Params::try_from(&known)) else { return false };
+    let mut found = vec![0u8; output.as_bytes().len()];
+    compute(params, typed, salt, &mut found).is_ok() && bool::from(output.as_bytes().ct_eq(&found))
+}
+
+/// argon2id in memory that the system has back at once. glibc keeps freed blocks of up to 32 MiB in each
+/// thread's arena, which would add up to hundreds of MiB after many logins; a larger one is mapped and
+/// unmapped. What is reserved beyond the blocks in use is never touched, so it costs no memory.
+fn compute(params: Params, secret: &Secret, salt: &[u8], output: &mut [u8]) -> Result<(), argon2::Error> {
+    let blocks = params.block_count();
+    let mut memory: Vec<Block> = Vec::with_capacity(blocks.max(UNMAPPED / Block::SIZE));
+    memory.resize(blocks, Block::default());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(&bytes(secret), salt, output, &mut memory)
 }
 
 /// What is kept of a random secret: SHA-256 is enough where the secret itself has 100 bits or more.
