@@ -60,7 +60,7 @@ fn answer(stream: TcpStream, server: &Mutex<Server>) {
     server.asked.push(range.clone());
     let from = range.filter(|_| same).and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     let start = from.unwrap_or(0);
-    let body = &server.file[start..];
+    let body = server.file[start..].to_vec();
     let status = if from.is_some() { "206 Partial Content" } else { "200 OK" };
     let total = server.file.len();
     let span = from.map(|s| format!("Content-Range: bytes {s}-{}/{total}\r\n", total - 1)).unwrap_or_default();
