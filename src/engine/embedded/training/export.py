@@ -5,15 +5,33 @@ python export.py VAE DENOISER/raw TOKENIZER ../raw --weights-only
 """
 
 import argparse
+import json
+import math
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from schedule import SCHEDULER
 
 LIMIT = 16_000_000
+
+
+def clean(folder):
+    """Makes the files as releases have them: no trace of where a part lay, no numbers that JSON lacks, usual keys."""
+    for path in folder.glob("**/*config.json"):
+        config = json.loads(path.read_text())
+        kept = {
+            k: v for k, v in config.items() if k != "_name_or_path" and not (isinstance(v, float) and math.isinf(v))
+        }
+        path.write_text(json.dumps(kept, indent=2) + "\n")
+    weights = folder / "text_encoder" / "model.safetensors"
+    tensors = {k if k.startswith("text_model.") else "text_model." + k: v for k, v in load_file(weights).items()}
+    save_file(tensors, weights, {"format": "pt"})
+    for path in folder.glob("**/*.*"):
+        path.chmod(0o644)
 
 
 def main(args):
@@ -43,6 +61,8 @@ def main(args):
         for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"):
             (out / "tokenizer" / name).write_text((Path(args.tokenizer) / name).read_text())
         (out / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
+    clean(out)
+    if not args.weights_only:
         StableDiffusionPipeline.from_pretrained(out, torch_dtype=torch.float32, safety_checker=None)
     size = sum(f.stat().st_size for f in out.glob("*/*.safetensors"))
     print(f"{size / 1e6:.2f} MB of weights")

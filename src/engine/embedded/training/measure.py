@@ -26,7 +26,7 @@ from scenes import COLOURS, GROUNDS, SIDES, SKIES, TIMES, WEATHERS, draw_scene
 CHOICES = {"time": TIMES, "sky": SKIES, "ground": GROUNDS, "colour": COLOURS, "weather": WEATHERS}
 FOUND = ["house", "tree", "boat", "sun", "moon"]
 CELL = 8  # picture pixels a cell of the map
-PEAK = 0.4
+PEAK = 0.5
 
 
 class Reader(nn.Module):
@@ -41,7 +41,7 @@ class Reader(nn.Module):
         self.c5 = nn.Conv2d(48, 48, 3, 1, 2, 2)
         self.map = nn.Conv2d(48, len(FOUND), 1)
         self.c6 = nn.Conv2d(48, 64, 3, 2, 1)
-        self.hidden = nn.Linear(64 * 8 * 2, 96)
+        self.hidden = nn.Linear(64 * 8 * 3, 96)
         self.choice = nn.Linear(96, sum(map(len, CHOICES.values())))
 
     def forward(self, pictures):
@@ -49,7 +49,9 @@ class Reader(nn.Module):
         x = F.relu(self.c2(F.relu(self.c1(x))))  # now a pixel is a cell of the map
         x = F.relu(self.c3(x))
         x = x + F.relu(self.c5(F.relu(self.c4(x))))
-        rows = F.adaptive_avg_pool2d(F.relu(self.c6(x)), (8, 2)).flatten(1)
+        wide = F.relu(self.c6(x))
+        means, most = F.adaptive_avg_pool2d(wide, (8, 2)), F.adaptive_max_pool2d(wide, (8, 1))
+        rows = torch.cat([means, most], 3).flatten(1)
         return self.choice(F.relu(self.hidden(rows))), self.map(x)
 
 
@@ -61,7 +63,7 @@ def read(reader, pictures):
             x = torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2).float() / 127.5 - 1
             choice, maps = reader(x)
             maps = maps.sigmoid()
-            peaks = (maps == F.max_pool2d(maps, 3, 1, 1)) & (maps > PEAK)
+            peaks = (maps == F.max_pool2d(maps, 5, 1, 2)) & (maps > PEAK)
             choices = choice.split([len(v) for v in CHOICES.values()], 1)
             for k in range(len(part)):
                 seen = {name: values[c[k].argmax()] for (name, values), c in zip(CHOICES.items(), choices)}
@@ -123,13 +125,16 @@ def _spoil(x, rng):
     return x + rng.uniform(0, 0.06) * torch.randn_like(x)
 
 
-def fit(data, weights, rounds, threads):
+def fit(data, weights, rounds, start_from, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     pictures = np.load(Path(data) / "pictures.npy", mmap_mode="r")
     labels = json.loads((Path(data) / "labels.json").read_text())
     maps, choice = _targets(labels)
     reader = Reader().to(memory_format=torch.channels_last)
+    if start_from:
+        known, fresh = load_file(start_from), reader.state_dict()
+        reader.load_state_dict({k: known[k].float() if known[k].shape == v.shape else v for k, v in fresh.items()})
     optimiser = torch.optim.AdamW(reader.parameters(), lr=2e-3, weight_decay=0.01)
     rng = np.random.default_rng(0)
     start = time.time()
@@ -157,7 +162,7 @@ def load(weights):
     return reader.eval().to(memory_format=torch.channels_last)
 
 
-def check(weights, vae, count=600):
+def check(weights, vae, count):
     reader = load(weights)
     rng = np.random.default_rng(99)
     scenes = [draw_scene(rng, held=i % 2 == 0) for i in range(count)]
@@ -248,18 +253,19 @@ if __name__ == "__main__":
     parser.add_argument("first")
     parser.add_argument("second", nargs="?")
     parser.add_argument("--rounds", type=int, default=1500, help="batches to fit by")
+    parser.add_argument("--start", help="fits on from these weights")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--prompts", type=int, default=200, help="how many prompts, or pictures to check by")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--sheet", help="saves the first 32 pictures here")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     if args.what == "fit":
-        fit(args.first, args.second, args.rounds, args.threads)
+        fit(args.first, args.second, args.rounds, args.start, args.threads)
     elif args.what == "check":
         torch.set_num_threads(args.threads)
-        check(args.first, args.second)
+        check(args.first, args.second, args.prompts)
     else:
         args.weights, args.model = args.first, args.second
         score_model(args)

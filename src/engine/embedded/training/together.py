@@ -19,7 +19,7 @@ def launch(train, arguments):
 
 
 def join(rank, world, arguments):
-    torch.set_num_threads(max(1, 2 // world))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
     if world > 1:
         dist.init_process_group(
             "gloo", init_method=f"file://{Path(arguments.out).absolute()}/meet", rank=rank, world_size=world

@@ -2,7 +2,8 @@
 
 python vae.py DATA OUT --minutes 60            from nothing
 python vae.py DATA OUT --start FOLDER          goes on from saved weights
-python vae.py DATA OUT --start FOLDER --sharpen    tunes the decoder alone against a small critic
+python vae.py DATA OUT --start FOLDER --decoder-only --muon 0.006 --adam 5e-4    tunes the decoder alone
+python vae.py DATA OUT --start FOLDER --decoder-only --sharpen 0.02              and against a small critic
 """
 
 import argparse
@@ -112,7 +113,7 @@ def train(rank, world, args):
     torch.manual_seed(0)
     vae = AutoencoderKL.from_pretrained(args.start) if args.start else AutoencoderKL(**CONFIG)
     vae = vae.to(memory_format=torch.channels_last)
-    module = vae.decoder if args.sharpen else vae
+    module = vae.decoder if args.decoder_only else vae
     named = [(n, p) for n, p in module.named_parameters()]
     parameters = [p for _, p in named]
     optimiser = MuonAdam(named, muon=args.muon, adam=args.adam)
@@ -149,12 +150,12 @@ def train(rank, world, args):
         left = 1 - clock / (args.minutes * 60)
         factor = min(1, (step + 1) / 100) * min(1, max(0.02, left / args.fall))
         x = crops.batch(args.batch)
-        with torch.set_grad_enabled(not args.sharpen):
+        with torch.set_grad_enabled(not args.decoder_only):
             z = mean_of_posterior(vae, x)
         y = vae.decoder(vae.post_quant_conv(z + NOISE * torch.randn_like(z)))
         near, edges = (x - y).abs().mean(), gradients_apart(x, y)
         loss = near + (x - y).pow(2).mean() + 0.35 * edges + args.hue * colours_apart(x, y)
-        if not args.sharpen:
+        if not args.decoder_only:
             loss = loss + args.even * uneven(z)
         if judge:
             judge.requires_grad_(False)
@@ -194,7 +195,8 @@ if __name__ == "__main__":
     parser.add_argument("out")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--start", help="a saved VAE to go on from")
-    parser.add_argument("--sharpen", type=float, default=0.0, help="weight of the critic; trains the decoder only")
+    parser.add_argument("--sharpen", type=float, default=0.0, help="weight of a critic that judges the decoder")
+    parser.add_argument("--decoder-only", action="store_true", help="leaves the encoder and its latents as they are")
     parser.add_argument("--fall", type=float, default=0.4, help="last share of the time, over which the rate falls")
     parser.add_argument("--batch", type=int, default=8, help="crops a process")
     parser.add_argument("--crop", type=int, default=96)
