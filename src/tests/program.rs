@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ pub(crate) struct Program {
     pub(crate) url: String,
     /// From the spawn to the printed address.
     pub(crate) started_in: Duration,
+    printed: Arc<Mutex<Vec<String>>>,
     data: PathBuf,
     _folder: Option<TempDir>,
 }
@@ -42,13 +43,28 @@ impl Program {
         command.arg("serve").args(["--port", "0", "--data"]).arg(&data);
         command.arg("--users").arg(folder.join("users.toml")).args(extra);
         let mut child = command.stdout(Stdio::piped()).stderr(log(folder)).spawn().unwrap();
-        let url = printed_address(&mut child, folder);
-        Program { child, url, started_in: begin.elapsed(), data, _folder: None }
+        let printed = Arc::default();
+        let url = printed_address(&mut child, folder, &printed);
+        Program { child, url, started_in: begin.elapsed(), printed, data, _folder: None }
     }
 
     /// A URL of this program.
     pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// The rest of the first printed line that holds `label`, waited for.
+    pub(crate) fn printed_after(&self, label: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let lines = self.printed.lock().unwrap();
+            if let Some(line) = lines.iter().find_map(|l| l.split_once(label)) {
+                return line.1.trim().to_owned();
+            }
+            assert!(begin.elapsed() < START, "{label} was not printed:\n{}", lines.join("\n"));
+            drop(lines);
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The data folder.
@@ -94,15 +110,16 @@ fn log(folder: &Path) -> Stdio {
 }
 
 /// Reads standard output until the address comes; the rest is read and thrown away, so that the pipe never fills.
-fn printed_address(child: &mut Child, folder: &Path) -> String {
+fn printed_address(child: &mut Child, folder: &Path, printed: &Arc<Mutex<Vec<String>>>) -> String {
     let (tell, told) = mpsc::channel();
-    let stdout = child.stdout.take().unwrap();
+    let (stdout, printed) = (child.stdout.take().unwrap(), printed.clone());
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(i) = line.find("http://127.0.0.1:") {
                 let url = line[i..].split_whitespace().next().unwrap_or_default().trim_end_matches(['/', '.', ',']);
                 let _ = tell.send(url.to_owned());
             }
+            printed.lock().unwrap().push(line);
         }
     });
     match told.recv_timeout(START) {

@@ -1,8 +1,11 @@
 //! Real headless Chromium, driven through chromedriver. Fails a journey on any console error or violation
 //! of the content security policy. Knows pages only as a person does.
 
-mod journeys;
+mod access;
+mod doors;
+mod studio;
 
+use crate::program::Program;
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
@@ -126,6 +129,29 @@ impl Browser {
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.driver.handle().browser_log().await.unwrap();
         log.into_iter().filter(|e| e.level == "SEVERE").map(|e| e.message).collect()
+    }
+
+    /// Opens a profile that has no PIN, from the picker.
+    pub(crate) async fn pick(&self, program: &Program, name: &str) {
+        self.go(&program.at("/")).await;
+        self.see(".profile-card").await;
+        let pick = format!(
+            "[...document.querySelectorAll('.profile-card')].find(c => c.textContent.includes('{name}')).click(); return true"
+        );
+        self.run(&pick).await;
+        self.see("#prompt").await;
+        self.until("a model is offered", "return document.querySelector('#model').value !== ''").await;
+    }
+
+    /// Waits for this state of the studio: first, idle, waiting, queued, running, error.
+    pub(crate) async fn studio_is(&self, state: &str) {
+        let script = format!("return document.querySelector('main').dataset.state === '{state}'");
+        self.until(&format!("the studio is {state}"), &script).await;
+    }
+
+    /// How many elements match.
+    pub(crate) async fn count(&self, css: &str) -> u64 {
+        self.run(&format!("return document.querySelectorAll('{css}').length")).await.as_u64().unwrap()
     }
 
     /// Writes a screenshot to `target/screenshots/NAME.png`.
