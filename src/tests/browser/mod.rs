@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel, extensions::cdp::ChromeDevTools, prelude::*};
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel, prelude::*};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How long a page may take to show what a journey waits for. Generous: the machine may be busy.
@@ -67,7 +67,7 @@ impl Browser {
 
     /// A command of the Chrome DevTools protocol.
     pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        ChromeDevTools::new(self.driver.handle().clone()).execute_cdp_with_params(command, parameters).await.unwrap()
+        self.driver.cdp().send_raw(command, parameters).await.unwrap()
     }
 
     pub(crate) async fn go(&self, url: &str) {
