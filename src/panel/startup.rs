@@ -43,6 +43,7 @@ pub struct Application {
     app: App,
     port: u16,
     listener: TcpListener,
+    control: Socket,
     news: News,
     /// Held until everything else has ended.
     folder: DataFolder,
@@ -95,7 +96,9 @@ impl Application {
         };
         boot::sync_users(&app.users, &app.logins, &app.config.users).await?;
         let news = boot::news(&app.users, &app.doors).await?;
-        Ok(Application { app, port, listener, news, folder })
+        // Bound before the address is printed: whoever reads it may run a command at once, and that waits here.
+        let control = Socket::listen(&app.config)?;
+        Ok(Application { app, port, listener, control, news, folder })
     }
 
     /// The port that was taken.
@@ -128,11 +131,11 @@ impl Application {
 
     /// Serves until `told`, then ends in order.
     pub async fn run_until(self, told: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Application { app, listener, folder, .. } = self;
+        let Application { app, listener, control, folder, .. } = self;
         let server = serve(app.clone(), listener)?;
         let watch = boot::watch_users(app.users.clone(), app.logins.clone(), app.config.users.clone());
         let watch = tokio::spawn(watch);
-        let control = tokio::spawn(Socket::listen(&app.config)?.serve(Desk::of(&app)));
+        let control = tokio::spawn(control.serve(Desk::of(&app)));
         let handle = server.handle();
         let sweeper = tokio::spawn(sweep(app.clone()));
         let serving = tokio::spawn(server);

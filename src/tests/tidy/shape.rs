@@ -62,6 +62,10 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let indent = line.len() - line.trim_start().len();
         let Some(name) = function_name(line.trim_start()) else { continue };
         let close = format!("{}}}", " ".repeat(indent));
+        // A trait's declaration ends in a semicolon and has no body.
+        if lines[i..].iter().find(|l| l.ends_with(['{', ';', '}'])).is_none_or(|l| !l.ends_with('{')) {
+            continue;
+        }
         if let Some(length) = lines[i..].iter().position(|l| *l == close) {
             found.push((name.to_owned(), i + 1, length + 1));
         }

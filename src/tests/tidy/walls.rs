@@ -22,7 +22,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/panel/config.rs", "src/panel/config/"]),
     ("Command::new(", &["src/supervise/spawner.rs", "src/assets/build.rs", "src/engine/build.rs"]),
     ("rayon::", &["src/engine/cpu/"]),
-    ("safetensors::", &["src/engine/weights/"]),
+    ("safetensors::", &["src/engine/weights/", "src/engine/golden/"]),
     ("memmap2::", &["src/engine/weights/"]),
     ("tokenizers::", &["src/engine/text/"]),
     ("image::", &["src/media/"]),

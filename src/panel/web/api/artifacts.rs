@@ -144,6 +144,9 @@ fn picture(mime: &str, tag: String) -> actix_web::HttpResponseBuilder {
         .insert_header((header::CONTENT_TYPE, mime))
         .insert_header((header::ETAG, tag))
         .insert_header((header::CACHE_CONTROL, FOR_EVER))
+        // A browser that several profiles share must not answer one from what it kept for another: each login
+        // has a cookie of its own.
+        .insert_header((header::VARY, "Cookie"))
         .insert_header((header::CONTENT_SECURITY_POLICY, SANDBOX))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header(("Cross-Origin-Resource-Policy", "same-origin"));
