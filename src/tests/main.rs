@@ -1,4 +1,5 @@
 //! One integration binary: the walls of the house, the real server, real browsers. Knows no unit's insides.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 #![allow(clippy::disallowed_methods, reason = "tests start servers and browsers and read EASEL_TEST_LONG")]
 
 mod browser;
