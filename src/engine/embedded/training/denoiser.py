@@ -160,7 +160,7 @@ def train(rank, world, args):
 
     while clock < args.minutes * 60:
         left = 1 - clock / (args.minutes * 60)
-        factor = min(1, (step + 1) / 100) * min(1, max(0.01, left / args.fall))
+        factor = min(1, (step + 1) / (30 if args.start else 100)) * min(1, max(0.01, left / args.fall))
         if len(order) < args.batch:
             ready = mine[latents[mine, 0, 0, 0] != 0]  # encoding may still be going on
             order = rng.permutation(ready)
