@@ -3,7 +3,8 @@
 
 use super::Browser;
 use crate::program::Program;
-use std::path::Path;
+use serde_json::json;
+use std::{path::Path, time::Duration};
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n\n[[user]]\nname = \"Ada\"\nrole = \"admin\"\n";
 
@@ -28,6 +29,8 @@ async fn pages_have_no_serious_finding() {
     let program = Program::start(USERS);
     let axe = axe();
     let b = Browser::open(1440, 900).await;
+    let still = json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]});
+    b.devtools("Emulation.setEmulatedMedia", still).await;
     let mut all = Vec::new();
     for (page, name) in [("/", "picker"), ("/studio", "studio"), ("/gallery", "gallery"), ("/profile", "profile")] {
         if page == "/studio" {
@@ -39,6 +42,9 @@ async fn pages_have_no_serious_finding() {
                 b.go(&program.at(page)).await;
                 b.see("h1, .profile-card").await;
                 b.run(&format!("document.documentElement.dataset.theme = '{theme}'; return true")).await;
+                // A colour on its way from one theme to the other is nobody's contrast.
+                b.until("no colour is on its way", "return document.getAnimations().length === 0").await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 let found = findings(&b, &axe).await;
                 all.extend(found.iter().map(|f| format!("{page} {width} {theme}: {f}")));
                 let sideways = b.run("return document.documentElement.scrollWidth > innerWidth").await;
