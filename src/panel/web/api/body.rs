@@ -49,7 +49,8 @@ pub(super) fn draft(body: &[u8]) -> Result<Draft, AppError> {
         let e = serde_json::from_value::<Draft>(alone.into()).err()?;
         Some(FieldProblem { field: name.clone(), message: format!("{e}.") })
     };
-    let problems: Vec<FieldProblem> = fields.iter().filter_map(problem).collect();
+    let mut problems: Vec<FieldProblem> = fields.iter().filter_map(problem).collect();
+    problems.sort_by(|a, b| a.field.cmp(&b.field));
     if problems.is_empty() { parse(body) } else { Err(AppError::Invalid(problems)) }
 }
 
