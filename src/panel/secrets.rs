@@ -62,7 +62,7 @@ pub enum SecretError {
     /// Fewer characters than asked for.
     #[error("{0} needs at least {1} characters.")]
     TooShort(&'static str, usize),
-    /// More than [`SECRET_MAX`] characters.
+    /// More than `SECRET_MAX` characters.
     #[error("{0} can have at most {SECRET_MAX} characters.")]
     TooLong(&'static str),
     /// A hash that is no argon2id PHC string within the limits.

@@ -224,7 +224,7 @@ pub trait Backend: Send {
     fn concat(&mut self, op: &Concat);
     /// See [`Slice`].
     fn slice(&mut self, op: &Slice);
-    /// See [`Copy`].
+    /// See [`struct@Copy`].
     fn copy(&mut self, op: &Copy);
     /// See [`Posterior`].
     fn posterior(&mut self, op: &Posterior);

@@ -1,5 +1,5 @@
 //! Samplers: how the denoiser's predictions become less noisy latents. Each file is one sampler, a pure function
-//! from noise levels to a [`Trajectory`], which [`run`] executes. Knows no network and no device.
+//! from noise levels to a [`Trajectory`], which [`fn@run`] executes. Knows no network and no device.
 //!
 //! Every sampler here is linear between two evaluations of the denoiser: each result is a weighted sum of the
 //! latents, the prediction, fresh noise and what earlier evaluations left. So a sampler writes its paper's

@@ -105,7 +105,7 @@ pub fn tensors(dir: &Path) -> Result<Tensors, EngineError> {
     Folder::Disk(dir.to_path_buf()).tensors(".")
 }
 
-/// A file of a disk, at most [`MAX_TEXT`] bytes of it.
+/// A file of a disk, at most `MAX_TEXT` bytes of it.
 pub fn small_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     let fail = |e: std::io::Error| bad(format!("{} cannot be read: {e}.", path.display()));
     let mut bytes = Vec::new();
