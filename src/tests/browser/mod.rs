@@ -76,10 +76,16 @@ impl Browser {
 
     /// Waits until the element is there and shown.
     pub(crate) async fn see(&self, css: &str) -> WebElement {
-        let found = self.driver.query(By::Css(css)).wait(PATIENCE, Duration::from_millis(50)).and_displayed().first().await;
-        match found {
-            Ok(element) => element,
-            Err(e) => panic!("{css} did not appear on {}: {e}\n{}", self.url().await, self.text("body").await),
+        let begin = Instant::now();
+        loop {
+            // An element of a page that is just being left is stale: look again.
+            if let Ok(element) = self.driver.find(By::Css(css)).await
+                && element.is_displayed().await.unwrap_or(false)
+            {
+                return element;
+            }
+            assert!(begin.elapsed() < PATIENCE, "{css} did not appear on {}:\n{}", self.url().await, self.text("body").await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
