@@ -98,7 +98,7 @@ pub(crate) fn easel() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_easel"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if ["EASEL_", "RUNPOD_", "VAST_"].iter().any(|p| name.starts_with(p)) && name != "EASEL_TEST_LONG" {
+        if ["EASEL_", "RUNPOD_", "VAST_"].iter().any(|p| name.starts_with(p)) {
             command.env_remove(name);
         }
     }
