@@ -164,9 +164,7 @@ fn serve(app: App, listener: TcpListener) -> anyhow::Result<Server> {
         Actix::new()
             .app_data(app.clone())
             .app_data(web::form_limit())
-            .wrap(middleware::from_fn(web::wall))
-            .wrap(middleware::from_fn(web::pages_of_errors))
-            .wrap(middleware::from_fn(web::dress))
+            .wrap(middleware::from_fn(web::front))
             .configure(web::routes)
     };
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().min(MOST_WORKERS));

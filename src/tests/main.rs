@@ -8,5 +8,6 @@ mod doors;
 mod jobs_events;
 mod jobs_survive;
 mod load;
+mod paths;
 mod program;
 mod tidy;

@@ -1,6 +1,7 @@
 //! Names that try to get out.
 
 use super::*;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::os::unix::fs::symlink;
 
 fn scene() -> (tempfile::TempDir, Beneath) {
@@ -64,4 +65,55 @@ fn a_write_that_fails_leaves_nothing() {
     let names: Vec<_> =
         std::fs::read_dir(folder.path().join("root/ada/2026-01")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.iter().all(|n| !n.to_string_lossy().ends_with(".tmp")), "{names:?}");
+}
+
+/// Bar A4's race: a folder is swapped with a link out of the root, again and again, while it is read and written.
+#[test]
+fn a_folder_swapped_with_a_link_leads_nobody_out() {
+    let (folder, root) = scene();
+    let ada = root.folder("ada").unwrap();
+    let outside = folder.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("a.png"), "secret").unwrap();
+    let place = folder.path().join("root/ada/2026-01");
+    let link = folder.path().join("root/ada/link");
+    symlink(&outside, &link).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let done = std::sync::atomic::Ordering::Relaxed;
+    let (mut read, mut swaps, mut written) = (0u32, 0u32, 0u32);
+    std::thread::scope(|scope| {
+        let swapper = scope.spawn(|| {
+            let mut swaps = 0;
+            while !stop.load(done) {
+                renameat_with(CWD, &place, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                swaps += 1;
+            }
+            if swaps % 2 == 1 {
+                renameat_with(CWD, &place, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            }
+            swaps
+        });
+        let begin = std::time::Instant::now();
+        while begin.elapsed() < race() {
+            if let Ok(bytes) = ada.read("2026-01/a.png", 100) {
+                assert_eq!(bytes, b"ada's");
+                read += 1;
+            }
+            written += u32::from(ada.write("2026-01", "new.png", b"new").is_ok());
+            let _ = ada.remove("2026-01/new.png");
+        }
+        stop.store(true, done);
+        swaps = swapper.join().unwrap();
+    });
+    println!("{swaps} swaps, {read} reads and {written} writes in the right folder");
+    assert!(swaps > 100 && read > 0, "the race did not happen");
+    let names: Vec<_> = std::fs::read_dir(&outside).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["a.png"], "something was written outside");
+    assert_eq!(std::fs::read_to_string(outside.join("a.png")).unwrap(), "secret");
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test asks how long it may take")]
+fn race() -> std::time::Duration {
+    let long = std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1");
+    std::time::Duration::from_secs(if long { 60 } else { 5 })
 }

@@ -3,38 +3,35 @@
 use super::pages::error::ErrorPage;
 use crate::error::{AppError, Shown, problem};
 use actix_web::{
-    Error, HttpResponse,
-    body::{BoxBody, MessageBody},
+    HttpResponse,
+    body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header,
-    middleware::Next,
 };
 use askama::Template as _;
 
-/// Middleware: turns the problem of a request outside `/api` into a page.
-pub async fn pages_of_errors(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let api = request.path().starts_with("/api/") || wants_json(request.headers());
-    let response = next.call(request).await?.map_into_boxed_body();
-    let shown = response.response().extensions().get::<Shown>().cloned();
-    Ok(match shown {
-        // Nobody is logged in: the door knows whether the key or a profile comes first.
-        Some(shown) if !api && shown.status == 401 => {
-            let door = HttpResponse::SeeOther().insert_header((header::LOCATION, "/")).finish();
-            response.into_response(door)
-        }
-        Some(shown) if !api => {
-            let status = response.status();
-            let page = HttpResponse::build(status)
-                .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .body(page(&shown));
-            response.into_response(page)
-        }
-        _ => response,
-    })
+/// Whether a request's problem is answered as JSON.
+pub(super) fn is_for_a_script(request: &ServiceRequest) -> bool {
+    request.path().starts_with("/api/") || wants_json(request.headers())
+}
+
+/// Turns a problem into a page for people; a script keeps its JSON.
+pub(super) fn page_of_error(response: ServiceResponse<BoxBody>, script: bool) -> ServiceResponse<BoxBody> {
+    if script {
+        return response;
+    }
+    let Some(shown) = response.response().extensions().get::<Shown>().cloned() else { return response };
+    // Nobody is logged in: the door knows whether the key or a profile comes first.
+    if shown.status == 401 {
+        let door = HttpResponse::SeeOther().insert_header((header::LOCATION, "/")).finish();
+        return response.into_response(door);
+    }
+    let status = response.status();
+    let page = HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(page(&shown));
+    response.into_response(page)
 }
 
 /// Whether the caller is a script that reads JSON.

@@ -2,14 +2,16 @@
 //! Origin of the list, and every answer gets the security headers, a number and a line in the log. Knows
 //! no page and no login.
 
-use super::asker;
+use super::{asker, errors};
 use crate::{App, error::Shown, error::problem};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage as _, HttpResponse, middleware::Next, web::Data};
-use std::time::Instant;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
 
 /// Nothing inline, nothing from elsewhere. `blob:` and `data:` are pictures that a page holds itself.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; \
@@ -29,29 +31,35 @@ static HEADERS: [(HeaderName, &str); 7] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// Middleware around everything else: headers, number, log.
-pub async fn dress(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+/// The middleware around every handler: the wall of Host and Origin, then the handler, then its problem as a page,
+/// headers, number and log. One, not four: each layer is a boxed future and a boxed body on every request.
+pub async fn front(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let begin = Instant::now();
-    let id = ulid::Ulid::generate().to_string();
-    let (method, path) = (request.method().clone(), request.path().to_string());
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let api = errors::is_for_a_script(&request);
+    let response = match refusal(&request) {
+        Some(answer) => request.into_response(answer),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let mut response = errors::page_of_error(response, api);
     let headers = response.headers_mut();
     for (name, value) in &HEADERS {
         if !headers.contains_key(name) {
             headers.insert(name.clone(), HeaderValue::from_static(value));
         }
     }
-    headers.insert(HeaderName::from_static("x-request-id"), HeaderValue::from_str(&id).expect("a ULID is ASCII"));
+    let id = request_id();
+    headers.insert(HeaderName::from_static("x-request-id"), HeaderValue::from_str(&id).expect("digits are ASCII"));
     log(&method, &path, response.status(), begin, &id);
     Ok(response)
 }
 
-/// Middleware in front of every handler: the wall of Host and Origin.
-pub async fn wall(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
-    match refusal(&request) {
-        Some(answer) => Ok(request.into_response(answer)),
-        None => Ok(next.call(request).await?.map_into_boxed_body()),
-    }
+/// Tells requests apart in the log: the start of this process in seconds, and a count. Predictable, and nothing
+/// depends on it.
+fn request_id() -> String {
+    static BOOT: LazyLock<u64> = LazyLock::new(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:x}-{:x}", *BOOT, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// One line a request; never the query, a header or a body, which may hold what is nobody's business.

@@ -9,8 +9,7 @@ mod errors;
 mod front;
 pub mod pages;
 
-pub use errors::pages_of_errors;
-pub use front::{dress, form_limit, wall};
+pub use front::{form_limit, front};
 
 use actix_web::web::{self, ServiceConfig};
 
