@@ -157,9 +157,11 @@ function clearSelection(): boolean {
 function remove(ids: string[]): void {
   const gone = new Set(ids);
   const back = source.remove(gone);
+  const focused = inGrid();
   for (const id of ids) selected.delete(id);
   total -= ids.length;
   show();
+  if (focused) grid.focus(grid.focused);
   void deletePictures(ids, () => {
     back();
     total += ids.length;
