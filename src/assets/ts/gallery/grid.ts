@@ -10,6 +10,8 @@ import { Tile } from "./tile";
 const MOST_TILES = 280;
 /** Rows kept ready beyond each edge of the screen, where the number of tiles allows. */
 const SPARE_ROWS = 4;
+/** What the bars cover at the top of the screen, and a little more; in CSS pixels. */
+const BAR = 120;
 
 export interface Tiles {
   entries: Entry[];
@@ -30,8 +32,8 @@ export class Grid {
   /** The tile that Tab reaches. */
   focused = 0;
   rowHeight = 196;
-  /** First and last entry on the screen, after each drawing. */
-  seen: (first: number, last: number) => void = () => {};
+  /** First and last entry drawn, and the one at the top of the screen, after each drawing. */
+  seen: (first: number, last: number, top: number) => void = () => {};
 
   constructor(
     private readonly box: HTMLElement,
@@ -123,7 +125,7 @@ export class Grid {
 
   private anchor(): { index: number; top: number } | null {
     if (scrollY < 8 || this.layout.rows.length === 0) return null;
-    const row = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + 120)];
+    const row = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + BAR)];
     return row && row.first < this.source.entries.length ? { index: row.first, top: this.topOf(row.first) } : null;
   }
 
@@ -181,7 +183,8 @@ export class Grid {
     this.order(shown, wanted);
     this.drawDays(rows);
     const last = rows.at(-1);
-    if (rows[0] && last) this.seen(rows[0].first, last.first + last.x.length - 1);
+    const top = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + BAR)];
+    if (rows[0] && last) this.seen(rows[0].first, last.first + last.x.length - 1, top?.first ?? 0);
   }
 
   /** Takes away what is not wanted. The tile that has the focus stays, or the focus would be lost, unless its picture is gone. */
