@@ -129,10 +129,16 @@ async fn files_of_other_programs_fill_the_form() {
     let swarm = json!({"sui_image_params": {"prompt": "a fox", "negativeprompt": "blurry", "seed": 77, "steps": "12", "cfgscale": 3.5,
         "width": 320, "height": 256, "sampler": "euler", "scheduler": "normal", "swarm_version": "0.9.4"}});
     let wanted = [
-        (a1111.to_owned(), json!({"prompt": "a house on green hills", "negative_prompt": "snow", "steps": 31, "guidance": 6.5,
-            "seed": 4_242_424_242_u64, "width": 256, "height": 320, "clip_skip": 2, "sampler": "euler_a", "batch": 1})),
-        (swarm.to_string(), json!({"prompt": "a fox", "negative_prompt": "blurry", "seed": 77, "steps": 12, "guidance": 3.5,
-            "width": 320, "height": 256, "sampler": "euler", "batch": 1})),
+        (
+            a1111.to_owned(),
+            json!({"prompt": "a house on green hills", "negative_prompt": "snow", "steps": 31, "guidance": 6.5,
+            "seed": 4_242_424_242_u64, "width": 256, "height": 320, "clip_skip": 2, "sampler": "euler_a", "batch": 1}),
+        ),
+        (
+            swarm.to_string(),
+            json!({"prompt": "a fox", "negative_prompt": "blurry", "seed": 77, "steps": 12, "guidance": 3.5,
+            "width": 320, "height": 256, "sampler": "euler", "batch": 1}),
+        ),
     ];
     for (i, (text, wanted)) in wanted.iter().enumerate() {
         let file = files.path().join(format!("other-{i}.png"));
