@@ -78,9 +78,6 @@ async fn previews_come_through_a_thin_line() {
     b.go(&program.at("/studio")).await;
     b.see("#prompt").await;
     b.fill("#prompt", "two boats on a golden sea").await;
-    b.run("const set = (id, v) => { const e = document.getElementById(id); e.value = v; e.dispatchEvent(new Event('change', {bubbles: true})); }; \
-           set('size', '512x512'); set('steps-number', 30); return true")
-        .await;
     let listener = listen(&program, &api).await;
     b.click("#generate").await;
     let (told, sent) = listener.await.unwrap();

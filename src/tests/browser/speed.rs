@@ -88,6 +88,7 @@ async fn fill(folder: &Path, profile: &str, count: u64) {
         let shape = (i * 7 % 11 % 4) as usize;
         let (id, job) = (ulid(created, i), JobId(ulid(created - 1, i)));
         std::fs::hard_link(outputs.join(format!("shape-{shape}")), outputs.join(format!("{id}.webp"))).unwrap();
+        std::fs::hard_link(outputs.join(format!("shape-{shape}")), outputs.join(format!("../{id}.webp"))).unwrap();
         let (width, height) = (shapes[shape].0, shapes[shape].1);
         let recipe: Recipe =
             serde_json::from_value(json!({"model": "m", "prompt": format!("picture {i}"), "negative_prompt": "",
