@@ -73,15 +73,24 @@ function listMonths(): void {
     months.set(month(date), index);
   });
   monthSelect.replaceChildren(...[...months].map(([label, index]) => make("option", { value: index }, label)));
+  if (months.size === 0) monthSelect.append(make("option", { value: "" }, "No month"));
   monthSelect.disabled = months.size < 2;
-  (monthSelect.parentElement as HTMLElement).hidden = months.size === 0;
+}
+
+/** The month that is at the top of the screen. */
+function showMonth(top: number): void {
+  const month = [...monthSelect.options].findLast((o) => Number(o.value) <= top);
+  if (month) monthSelect.value = month.value;
 }
 
 let retry = 0;
 async function load(): Promise<void> {
   clearTimeout(retry);
   // A skeleton would only flash when the answer is quick.
-  const slow = setTimeout(() => box.setAttribute("aria-busy", "true"), 150);
+  const slow = setTimeout(() => {
+    box.setAttribute("aria-busy", "true");
+    setText(byId("count"), filtered() ? "Searching" : "Loading");
+  }, 150);
   try {
     await source.load(filter());
     if (!filtered()) total = source.entries.length;
@@ -157,9 +166,11 @@ function clearSelection(): boolean {
 function remove(ids: string[]): void {
   const gone = new Set(ids);
   const back = source.remove(gone);
+  const focused = inGrid();
   for (const id of ids) selected.delete(id);
   total -= ids.length;
   show();
+  if (focused) grid.focus(grid.focused);
   void deletePictures(ids, () => {
     back();
     total += ids.length;
@@ -266,7 +277,10 @@ function start(): void {
   heights.value = String(recall("row-height", 196));
   grid.rowHeight = Number(heights.value);
   setHeight();
-  grid.seen = debounce(120, (first: number, last: number) => void source.describe(first, last));
+  grid.seen = debounce(120, (first: number, last: number, top: number) => {
+    void source.describe(first, last);
+    showMonth(top);
+  });
   source.described = () => grid.refresh();
   heights.addEventListener("input", setHeight);
   byId("gbar").addEventListener("submit", (e) => e.preventDefault());

@@ -120,6 +120,10 @@ export function listKeys(): void {
   );
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
+  // A click beside the list closes it: there is no Esc on a phone.
+  dialog.addEventListener("click", (e) => {
+    if (e.target === dialog) dialog.close();
+  });
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -6,7 +6,7 @@ import { listen } from "./events";
 import { goTo, keys } from "./keys";
 import { deletePictures } from "./pictures";
 import { recall, remember } from "./settings";
-import { startDrag, startDrop } from "./studio/drop";
+import { startDrag, startDrop, type Found } from "./studio/drop";
 import { Estimates } from "./studio/estimate";
 import { Form, recipeOf } from "./studio/form";
 import { Jobs, NO_NEWS_MS, type LiveJob, type Picture } from "./studio/jobs";
@@ -118,9 +118,12 @@ async function cancel(): Promise<void> {
 // ── What can be done with a picture ──
 const seenPicture = (): Picture | undefined => (jobs.looking?.kind === "picture" ? jobs.picture(jobs.looking.id) : undefined);
 
-function useSettings(recipe: Draft): void {
-  form.use(recipe);
-  toast("The form holds these settings now, with the same seed.", { life: 4000 });
+async function useSettings({ draft: recipe, notes }: Found): Promise<void> {
+  const replaced = form.use(recipe);
+  const missing = await reference.restore(recipe);
+  const more = [...notes, ...replaced, ...(missing ? [missing] : [])];
+  const seed = recipe.seed === undefined ? "" : ", with the same seed";
+  toast([`The form holds these settings now${seed}.`, ...more].join(" "), more.length > 0 ? {} : { life: 4000 });
 }
 
 function withPicture(run: (picture: Picture) => void): () => boolean {
@@ -132,7 +135,7 @@ function withPicture(run: (picture: Picture) => void): () => boolean {
 }
 
 const actions = {
-  settings: withPicture((p) => useSettings({ ...p.recipe, batch: 1 })),
+  settings: withPicture((p) => void useSettings({ draft: { ...p.recipe, batch: 1 }, notes: [] })),
   reference: withPicture((p) => {
     reference.useArtifact(p);
     openSettings();
@@ -225,7 +228,7 @@ function start(): void {
   setTone(recall("tone", "theme"));
   startDrop({
     asReference: (what) => (what instanceof File ? void reference.useFile(what) : reference.useArtifact(what)),
-    asSettings: useSettings,
+    asSettings: (found) => void useSettings(found),
   });
   byId("latest").addEventListener("click", () => reference.closePainter(), true);
   startDrag((element) => element.closest<HTMLElement>("#latest li")?.dataset.id ?? (element as HTMLElement).dataset.id);
@@ -258,7 +261,7 @@ function takeHandover(): void {
   if (!handed) return;
   remember("handover", null);
   if (handed.do === "settings") {
-    useSettings({ ...handed.picture.recipe, batch: 1 });
+    void useSettings({ draft: { ...handed.picture.recipe, batch: 1 }, notes: [] });
     return;
   }
   reference.useArtifact(handed.picture);

@@ -43,7 +43,7 @@ export const ordinal = (n: number): string => {
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
 const fullDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
-const monthName = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric" });
+const monthName = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric" });
 
 const startOfDay = (time: Date): number => new Date(time.getFullYear(), time.getMonth(), time.getDate()).getTime();
 

@@ -3,6 +3,9 @@
 
 mod access;
 mod doors;
+mod drops;
+mod previews;
+mod speed;
 mod studio;
 
 use crate::program::Program;

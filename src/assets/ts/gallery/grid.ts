@@ -1,15 +1,17 @@
 // The part of the gallery that can be seen, as elements: tiles come and go with the scrolling, the page always has
 // its true height. Knows where things stand and what is chosen, not why.
 
-import { check } from "easel:icons";
-import { byId, icon, make, setVar } from "../dom";
+import { byId, make, setVar } from "../dom";
 import { plural } from "../words";
 import { layOut, rowAt, rowOfEntry, type Entry, type Layout, type Measure, type Row } from "./layout";
+import { Tile } from "./tile";
 
 /** Tiles in the document at most. */
 const MOST_TILES = 280;
 /** Rows kept ready beyond each edge of the screen, where the number of tiles allows. */
 const SPARE_ROWS = 4;
+/** What the bars cover at the top of the screen, and a little more; in CSS pixels. */
+const BAR = 120;
 
 export interface Tiles {
   entries: Entry[];
@@ -19,15 +21,19 @@ export interface Tiles {
 
 export class Grid {
   private layout: Layout = { rows: [], days: [], height: 0 };
-  private readonly tiles = new Map<string, HTMLLIElement>();
+  private readonly tiles = new Map<string, Tile>();
+  /** Tiles that have left the screen, to be used again. */
+  private readonly spare: Tile[] = [];
   private readonly days = new Map<string, HTMLElement>();
   private frame = 0;
   private width = 0;
+  /** Where the gallery begins on the page. Kept, since to ask while scrolling would force a layout each frame. */
+  private offset = 0;
   /** The tile that Tab reaches. */
   focused = 0;
   rowHeight = 196;
-  /** First and last entry on the screen, after each drawing. */
-  seen: (first: number, last: number) => void = () => {};
+  /** First and last entry drawn, and the one at the top of the screen, after each drawing. */
+  seen: (first: number, last: number, top: number) => void = () => {};
 
   constructor(
     private readonly box: HTMLElement,
@@ -39,6 +45,8 @@ export class Grid {
       if (this.box.clientWidth !== this.width) this.arrange();
       else this.schedule();
     }).observe(this.box);
+    // The bar above wraps with the width of the page, and moves the gallery without a change of its own size.
+    new ResizeObserver(() => this.findOffset()).observe(byId("gbar"));
   }
 
   private get measure(): Measure {
@@ -55,6 +63,7 @@ export class Grid {
   arrange(): void {
     const anchor = this.anchor();
     this.width = this.box.clientWidth;
+    this.findOffset();
     this.layout = layOut(this.source.entries, this.measure);
     setVar(this.box, "--height", `${this.layout.height}px`);
     if (anchor) scrollTo({ top: scrollY + this.topOf(anchor.index) - anchor.top });
@@ -84,7 +93,7 @@ export class Grid {
     this.focused = index;
     this.scrollToEntry(index);
     this.refresh();
-    this.tiles.get(entry.id)?.querySelector<HTMLElement>("a")?.focus({ preventScroll: true });
+    this.tiles.get(entry.id)?.link.focus({ preventScroll: true });
   }
 
   /** The entry one row up or down, nearest in the middle. */
@@ -102,22 +111,21 @@ export class Grid {
 
   /** Writes again what may have changed in place: words, ticks, the reachable tile. */
   refresh(): void {
-    this.source.entries.length === 0 && this.list.replaceChildren();
-    for (const li of this.tiles.values()) this.describe(li, Number(li.dataset.index));
+    for (const tile of this.tiles.values()) this.describe(tile);
   }
 
-  private get offset(): number {
-    return this.box.getBoundingClientRect().top + scrollY;
+  private findOffset(): void {
+    this.offset = this.box.getBoundingClientRect().top + scrollY;
   }
 
   private topOf(index: number): number {
     const row = this.layout.rows[rowOfEntry(this.layout.rows, index)];
-    return this.box.getBoundingClientRect().top + (row?.y ?? 0);
+    return this.offset - scrollY + (row?.y ?? 0);
   }
 
   private anchor(): { index: number; top: number } | null {
     if (scrollY < 8 || this.layout.rows.length === 0) return null;
-    const row = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + 120)];
+    const row = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + BAR)];
     return row && row.first < this.source.entries.length ? { index: row.first, top: this.topOf(row.first) } : null;
   }
 
@@ -158,86 +166,71 @@ export class Grid {
     const [from, to] = this.visible();
     const rows = this.layout.rows.slice(from, to);
     const wanted = new Set<string>();
-    const fresh: HTMLLIElement[] = [];
+    for (const row of rows)
+      for (let i = 0; i < row.x.length; i += 1) wanted.add(this.source.entries[row.first + i]?.id ?? "");
+    this.recycle(wanted);
+    const shown: Tile[] = [];
     for (const row of rows) {
       row.x.forEach((x, i) => {
         const index = row.first + i;
         const entry = this.source.entries[index];
         if (!entry) return;
-        wanted.add(entry.id);
-        const { li, made } = this.tile(entry);
-        if (made) fresh.push(li);
-        this.place(li, index, x, row.y, row.w[i] ?? 0, row.height);
+        const tile = this.tileOf(entry);
+        shown.push(tile);
+        if (tile.place(index, x, row.y, row.w[i] ?? 0, row.height)) this.describe(tile);
       });
     }
-    for (const [id, li] of this.tiles) {
-      if (wanted.has(id) || li.contains(document.activeElement)) continue;
-      // Without its address, a picture that is still loading gives its connection free.
-      li.querySelector("img")?.removeAttribute("src");
-      li.remove();
-      this.tiles.delete(id);
-    }
-    this.list.append(...fresh);
-    this.sort(fresh.length > 0);
+    this.order(shown, wanted);
     this.drawDays(rows);
     const last = rows.at(-1);
-    if (rows[0] && last) this.seen(rows[0].first, last.first + last.x.length - 1);
+    const top = this.layout.rows[rowAt(this.layout.rows, scrollY - this.offset + BAR)];
+    if (rows[0] && last) this.seen(rows[0].first, last.first + last.x.length - 1, top?.first ?? 0);
   }
 
-  /** Screen readers and Tab follow the document, so its order is the gallery's. */
-  private sort(changed: boolean): void {
-    if (!changed) return;
-    const items = [...this.list.children] as HTMLLIElement[];
-    const inOrder = items.every(
-      (li, i) => i === 0 || Number(li.dataset.index) > Number((items[i - 1] as HTMLLIElement).dataset.index),
-    );
-    if (inOrder) return;
-    const active = document.activeElement;
-    this.list.append(...items.sort((a, b) => Number(a.dataset.index) - Number(b.dataset.index)));
-    if (active instanceof HTMLElement && this.list.contains(active)) active.focus({ preventScroll: true });
+  /** Takes away what is not wanted. The tile that has the focus stays, or the focus would be lost, unless its picture is gone. */
+  private recycle(wanted: Set<string>): void {
+    for (const [id, tile] of this.tiles) {
+      if (wanted.has(id) || (tile.li.contains(document.activeElement) && this.keep(tile, id))) continue;
+      tile.clear();
+      this.tiles.delete(id);
+      if (this.spare.length < MOST_TILES) this.spare.push(tile);
+    }
   }
 
-  private tile(entry: Entry): { li: HTMLLIElement; made: boolean } {
+  /** Puts a tile that cannot be seen where it belongs; answers false where the gallery has no such picture. */
+  private keep(tile: Tile, id: string): boolean {
+    const { entries } = this.source;
+    const index = entries[tile.index]?.id === id ? tile.index : entries.findIndex((e) => e.id === id);
+    const row = this.layout.rows[rowOfEntry(this.layout.rows, index)];
+    if (index < 0 || !row) return false;
+    const k = index - row.first;
+    tile.place(index, row.x[k] ?? 0, row.y, row.w[k] ?? 0, row.height);
+    return true;
+  }
+
+  private tileOf(entry: Entry): Tile {
     const known = this.tiles.get(entry.id);
-    if (known) return { li: known, made: false };
-    const image = make("img", {
-      src: `/api/v1/artifacts/${entry.id}/thumb`,
-      width: entry.width,
-      height: entry.height,
-      alt: "",
-      decoding: "async",
-    });
-    const box = make("input", { type: "checkbox", tabindex: -1 });
-    const li = make(
-      "li",
-      { class: "tile", "data-id": entry.id },
-      make("a", { href: `/picture/${entry.id}` }, image),
-      make("label", {}, box, make("span", { class: "tick" }, icon(check))),
-    );
-    this.tiles.set(entry.id, li);
-    return { li, made: true };
+    if (known) return known;
+    const tile = this.spare.pop() ?? new Tile();
+    tile.show(entry);
+    this.tiles.set(entry.id, tile);
+    return tile;
   }
 
-  private place(li: HTMLLIElement, index: number, x: number, y: number, w: number, h: number): void {
-    const key = `${index} ${x} ${y} ${w} ${h}`;
-    if (li.dataset.at === key) return;
-    li.dataset.at = key;
-    li.dataset.index = String(index);
-    setVar(li, "--x", `${x}px`);
-    setVar(li, "--y", `${y}px`);
-    setVar(li, "--w", `${w}px`);
-    setVar(li, "--h", `${h}px`);
-    this.describe(li, index);
+  /** Screen readers and Tab follow the document, so its order is the gallery's. What stands right is not touched. */
+  private order(shown: Tile[], wanted: Set<string>): void {
+    let at = this.list.firstElementChild as HTMLLIElement | null;
+    const next = (): HTMLLIElement | null => (at?.nextElementSibling ?? null) as HTMLLIElement | null;
+    for (const tile of shown) {
+      while (at && !wanted.has(at.dataset.id ?? "") && Number(at.dataset.index) < tile.index) at = next();
+      if (at === tile.li) at = next();
+      else this.list.insertBefore(tile.li, at);
+    }
   }
 
-  private describe(li: HTMLLIElement, index: number): void {
-    const [link, image, box] = [li.querySelector("a"), li.querySelector("img"), li.querySelector("input")];
-    if (!link || !image || !box) return;
-    const alt = this.source.alt(index);
-    if (image.alt !== alt) image.alt = alt;
-    box.ariaLabel = `Select: ${alt}`;
-    box.checked = this.source.chosen(li.dataset.id ?? "");
-    link.tabIndex = index === this.focused ? 0 : -1;
+  private describe(tile: Tile): void {
+    const id = this.source.entries[tile.index]?.id ?? "";
+    tile.describe(this.source.alt(tile.index), this.source.chosen(id), tile.index === this.focused);
   }
 
   private drawDays(rows: Row[]): void {

@@ -11,7 +11,13 @@ export const ARTIFACT_TYPE = "application/x-easel-artifact";
 
 interface Target {
   asReference: (what: File | Artifact) => void;
-  asSettings: (draft: Draft) => void;
+  asSettings: (found: Found) => void;
+}
+
+/** Settings read out of a picture, and sentences on what of them had to be replaced. */
+export interface Found {
+  draft: Draft;
+  notes: string[];
 }
 
 type Dropped = { kind: "file"; file: File } | { kind: "artifact"; id: string };
@@ -27,13 +33,16 @@ const couldBe = (data: DataTransfer | null): boolean =>
   data !== null && [...data.types].some((t) => t === "Files" || t === ARTIFACT_TYPE || t === "text/uri-list");
 
 /** Reads the settings out of a picture file. */
-async function inspect(file: File): Promise<Draft> {
+async function inspect(file: File): Promise<Found> {
   const form = new FormData();
   form.append("file", file);
-  const answer = await request("/inspect", { method: "POST", body: form });
-  const { draft } = (await answer.json()) as { draft: Draft | null };
-  if (!draft || Object.keys(draft).length === 0) throw new ApiError(`“${file.name}” holds no settings.`, 422);
-  return draft;
+  const answer = await request("/inspect", { method: "POST", body: form }).catch((e: unknown) => {
+    throw new ApiError(`“${file.name}” cannot be used: ${wordsOf(e)}`, e instanceof ApiError ? e.status : 0);
+  });
+  const { source, draft, notes } = (await answer.json()) as Found & { source: string | null };
+  if (!source)
+    throw new ApiError(`“${file.name}” holds no settings. Pictures from Easel, A1111 and SwarmUI do, as long as nothing has stripped them.`, 422);
+  return { draft, notes };
 }
 
 async function use(what: Dropped, half: string, target: Target): Promise<void> {
@@ -42,7 +51,7 @@ async function use(what: Dropped, half: string, target: Target): Promise<void> {
     else if (what.kind === "file") target.asSettings(await inspect(what.file));
     else {
       const { recipe } = await get<Artifact>(`/artifacts/${what.id}`);
-      if (recipe) target.asSettings(recipe);
+      if (recipe) target.asSettings({ draft: recipe, notes: [] });
     }
   } catch (e) {
     toast(wordsOf(e), { bad: true });

@@ -120,8 +120,9 @@ export class Form {
     };
   }
 
-  /** Fills the form with a recipe: its seed is kept, so that the same picture comes out again. */
-  use(recipe: Draft): void {
+  /** Fills the form with a recipe: its seed is kept, so that the same picture comes out again. Answers what could not be
+   * taken, as sentences. */
+  use(recipe: Draft): string[] {
     const known = this.models.some((m) => m.id === recipe.model);
     if (known && recipe.model) this.modelSelect.value = recipe.model;
     this.prompt.value = recipe.prompt ?? this.prompt.value;
@@ -135,6 +136,10 @@ export class Form {
     this.modelChanged();
     if (recipe.model && !known)
       complain("model-error", ["model"], `This was made with “${recipe.model}”, which is not installed here.`);
+    const chosen = this.samplerSelect.selectedOptions[0];
+    return recipe.sampler && chosen && chosen.value !== recipe.sampler
+      ? [`This model has no sampler “${recipe.sampler}”; ${chosen.label} is set.`]
+      : [];
   }
 
   setPrompt(text: string): void {

@@ -159,7 +159,11 @@ export class Jobs {
     const preview = known?.preview;
     const seen = known?.seen ?? performance.now();
     this.jobs.set(job.id, { ...known, ...job, ...(preview ? { preview } : {}), seen, sending: false });
-    if (!ended) return;
+    if (!ended) {
+      // Nothing hung here yet: a job from another tab or device is the first thing to look at.
+      this.looking ??= { kind: "job", id: job.id };
+      return;
+    }
     for (const a of job.artifacts ?? [])
       this.takeArtifact({ ...a, recipe: a.recipe ?? { ...job.recipe, seed: job.recipe.seed + a.index, batch: 1 } });
     const now = this.jobs.get(job.id);
@@ -182,6 +186,7 @@ export class Jobs {
     const recipe = artifact.recipe ?? this.jobs.get(artifact.job)?.recipe;
     if (!recipe) return;
     this.pictures.push({ ...artifact, recipe });
+    this.looking ??= { kind: "picture", id: artifact.id };
     this.pictures.sort((a, b) => (a.job === b.job ? a.index - b.index : a.job < b.job ? 1 : -1));
     this.pictures.length = Math.min(this.pictures.length, LATEST);
   }

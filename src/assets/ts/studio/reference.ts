@@ -1,11 +1,11 @@
 // The reference picture and its mask: where they come from, what they do to the recipe. The painter itself is loaded
 // only when it is opened.
 
-import { wordsOf } from "../api";
+import { get, wordsOf } from "../api";
 import { byId, setText } from "../dom";
 import { recall, remember } from "../settings";
 import { toast } from "../toasts";
-import type { Draft } from "../types";
+import type { Artifact, Draft } from "../types";
 import { upload } from "../uploads";
 import { size } from "../words";
 import type { Form } from "./form";
@@ -64,8 +64,25 @@ export class ReferencePicture {
     return document.querySelector<HTMLInputElement>("input[name=change][value=rest]")?.checked ?? false;
   }
 
-  useArtifact(artifact: { id: string; url: string; width: number; height: number }): void {
-    this.set({ name: `artifact:${artifact.id}`, url: artifact.url, width: artifact.width, height: artifact.height }, true);
+  /** `sized`: the picture to come takes its shape. */
+  useArtifact(artifact: { id: string; url: string; width: number; height: number }, sized = true): void {
+    this.set({ name: `artifact:${artifact.id}`, url: artifact.url, width: artifact.width, height: artifact.height }, sized);
+  }
+
+  /** Sets what a recipe was made from, or nothing; answers what is missing of it. */
+  async restore(recipe: Draft): Promise<string | null> {
+    if (!recipe.image) {
+      if (this.reference) this.clear();
+      return null;
+    }
+    const id = /^artifact:(.+)$/.exec(recipe.image)?.[1];
+    const artifact = id ? await get<Artifact>(`/artifacts/${id}`).catch(() => null) : null;
+    if (!artifact) {
+      this.clear();
+      return "Its reference picture is not here: choose it again.";
+    }
+    this.useArtifact(artifact, false);
+    return recipe.mask ? "Its mask has to be painted again." : null;
   }
 
   /** A file of the artist's: shown at once, sent meanwhile. */

@@ -110,7 +110,7 @@ export class Stage {
     setText(byId("place-text"), `${held || ready}You can close this page: the picture will be in your gallery.`);
     setText(
       byId("progress"),
-      `${placeWord(place)} in the queue${job.eta_s === null ? "" : `, ready in about ${duration(job.eta_s)}`}`,
+      `${placeWord(place)} in the queue${job.eta_s === null ? "" : `, about ${duration(job.eta_s)}`}`,
     );
     this.say(`${placeWord(place)} in the queue`);
   }
