@@ -229,6 +229,10 @@ async fn pages_do_not_jump_and_answer_at_once() {
         all.push(("picker", width, vitals(&b, "picker", width).await));
         b.pick(&program, "Zoe").await;
         b.fill("#prompt", "a boat on a calm sea").await;
+        b.run(
+            "const s = document.querySelector('#steps-number'); s.value = 4; s.dispatchEvent(new Event('change')); return true",
+        )
+        .await;
         if width == 360 {
             b.click("#open-settings").await;
             b.click("#open-settings").await;
