@@ -33,7 +33,7 @@ async fn turn() -> MutexGuard<'static, ()> {
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
     chromedriver: Child,
-    _profile: TempDir,
+    profile: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -57,7 +57,7 @@ impl Browser {
         caps.add_arg(&format!("--window-size={width},{height}")).unwrap();
         caps.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), caps).await.expect("chromium starts");
-        let browser = Browser { driver, chromedriver, _profile: profile, _turn: turn };
+        let browser = Browser { driver, chromedriver, profile, _turn: turn };
         browser.resize(width, height).await;
         browser
     }
@@ -180,10 +180,22 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // A failed journey leaves by a panic: chromedriver takes its Chromium along when it is told to end.
+        // A failed journey leaves by a panic, and a killed chromedriver leaves its Chromium behind.
+        for pid in started_with(self.profile.path()) {
+            let _ = Command::new("kill").args(["-9", &pid]).status();
+        }
         let _ = self.chromedriver.kill();
         let _ = self.chromedriver.wait();
     }
+}
+
+/// The processes that were given this profile folder, which is this window's alone.
+fn started_with(profile: &std::path::Path) -> Vec<String> {
+    let argument = format!("--user-data-dir={}", profile.display());
+    let has =
+        |pid: &str| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|c| String::from_utf8_lossy(&c).contains(&argument));
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.bytes().all(|b| b.is_ascii_digit()) && has(n)).collect()
 }
 
 /// Headless, in a container or as root, and silent towards the outside world.

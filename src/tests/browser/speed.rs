@@ -32,16 +32,16 @@ const NOTES: &str = "window.long = []; window.lcp = 0; window.cls = 0; window.in
     const clone = Node.prototype.cloneNode; \
     Node.prototype.cloneNode = function (deep) { if (this.className === 'tile') window.built += 1; return clone.call(this, deep); };";
 
-/// Scrolls back and forth over the first 6,000 pixels for 150 frames.
+/// Scrolls back and forth over the first 6,000 pixels for 100 frames.
 const SWEEP: &str = "return new Promise(done => { let frame = 0, by = 120; const tick = () => { \
     if (scrollY > 6000) by = -120; else if (scrollY < 200) by = 120; scrollBy(0, by); frame += 1; \
-    if (frame < 150) requestAnimationFrame(tick); else done(frame); }; requestAnimationFrame(tick); })";
+    if (frame < 100) requestAnimationFrame(tick); else done(frame); }; requestAnimationFrame(tick); })";
 
-/// Scrolls down for 300 frames and notes tiles, pictures passed and frames a second.
+/// Scrolls down for 100 frames and notes tiles, pictures passed and frames a second.
 const LONG_SCROLL: &str = "return new Promise(done => { let frame = 0, tiles = 0; const passed = new Set(), begin = performance.now(); \
     window.long.length = 0; window.built = 0; const tick = () => { \
     const all = document.querySelectorAll('.tile'); tiles = Math.max(tiles, all.length); for (const t of all) passed.add(t.dataset.id); \
-    scrollBy(0, 160); frame += 1; if (frame < 300) requestAnimationFrame(tick); \
+    scrollBy(0, 480); frame += 1; if (frame < 100) requestAnimationFrame(tick); \
     else done({tiles, passed: passed.size, built: window.built, fps: frame / (performance.now() - begin) * 1000, \
     long: window.long.length, longest: Math.max(0, ...window.long)}); }; requestAnimationFrame(tick); })";
 
@@ -229,6 +229,10 @@ async fn pages_do_not_jump_and_answer_at_once() {
         all.push(("picker", width, vitals(&b, "picker", width).await));
         b.pick(&program, "Zoe").await;
         b.fill("#prompt", "a boat on a calm sea").await;
+        b.run(
+            "const s = document.querySelector('#steps-number'); s.value = 4; s.dispatchEvent(new Event('change')); return true",
+        )
+        .await;
         if width == 360 {
             b.click("#open-settings").await;
             b.click("#open-settings").await;
