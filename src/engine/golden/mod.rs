@@ -60,6 +60,14 @@ impl Stage {
         Stage { name: name.into(), worst, tolerance: 0.0 }
     }
 
+    /// Compares by the mean difference, as a share of the largest recorded magnitude.
+    pub fn mean(name: impl Into<String>, a: &[f32], b: &[f32], tolerance: f64) -> Stage {
+        let sum: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).sum();
+        let scale = b.iter().fold(0.0, |most: f64, b| most.max(f64::from(*b).abs()));
+        let mean = sum / b.len() as f64 / if scale > 0.0 { scale } else { 1.0 };
+        Stage { name: name.into(), worst: if a.len() == b.len() && mean.is_finite() { mean } else { f64::INFINITY }, tolerance }
+    }
+
     /// Whether the stage is within its tolerance.
     pub fn holds(&self) -> bool {
         self.worst <= self.tolerance
