@@ -7,8 +7,6 @@
 
 pub mod cpu;
 pub mod embedded;
-#[cfg(test)]
-mod fuzz;
 pub mod golden;
 pub mod guidance;
 pub mod json;

@@ -119,6 +119,9 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), DecodeErr
         return Err(DecodeError::TooManyBytes(bytes.len()));
     }
     let format = format(bytes)?;
+    if format == ImageFormat::WebP && !chunks_fit(bytes) {
+        return Err(DecodeError::Broken("a part of it is longer than the file".into()));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_ALLOC);
@@ -132,6 +135,22 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), DecodeErr
         return Err(DecodeError::TooLarge { width, height });
     }
     Ok((decoder, format))
+}
+
+/// Whether no chunk of a WebP says that it is longer than the file. The decoder takes as much memory as a chunk says, up
+/// to 4 GB, before it reads it.
+fn chunks_fit(bytes: &[u8]) -> bool {
+    let length = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+    let end = length(4).unwrap_or(0).saturating_add(8);
+    let mut at = 12;
+    while at < end {
+        let Some(size) = length(at + 4) else { break };
+        if size > bytes.len() - at - 8 {
+            return false;
+        }
+        at += 8 + size.next_multiple_of(2);
+    }
+    true
 }
 
 /// The format by its first bytes, whatever the file was called.

@@ -5,6 +5,7 @@
 mod browser;
 mod contract;
 mod doors;
+mod fuzz;
 mod jobs_events;
 mod jobs_survive;
 mod load;

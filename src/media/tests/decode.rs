@@ -125,3 +125,18 @@ fn damaged_pictures_are_refused() {
     assert!(matches!(rgb(&file[..file.len() / 2]), Err(DecodeError::Broken(_))));
     assert!(matches!(rgb(&file[..9]), Err(DecodeError::Broken(_))));
 }
+
+/// The decoder would reserve 4 GB for this one.
+#[test]
+fn a_chunk_longer_than_its_file_is_refused() {
+    let tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut webp = img_parts::webp::WebP::from_bytes(encoded(&two_halves(40, 24), ImageFormat::WebP).into()).unwrap();
+    img_parts::ImageEXIF::set_exif(&mut webp, Some(tiff.to_vec().into()));
+    let mut file = webp.encoder().bytes().to_vec();
+    assert_eq!(probe(&file).map(|p| (p.width, p.height)), Ok((24, 40)));
+    let length = file.windows(4).position(|w| w == b"EXIF").unwrap() + 4;
+    file[length..length + 4].copy_from_slice(&[0xF4, 0xFF, 0xFF, 0xFF]);
+    assert!(matches!(probe(&file), Err(DecodeError::Broken(_))));
+    assert!(matches!(rgb(&file), Err(DecodeError::Broken(_))));
+    assert_eq!(exif(&file), None);
+}

@@ -30,7 +30,6 @@ impl Source {
         self.path.starts_with("src/tests/")
             || self.path.contains("/tests/")
             || self.path.ends_with("/tests.rs")
-            || self.path.ends_with("/fuzz.rs")
             || self.path.contains("/benches/")
     }
 }

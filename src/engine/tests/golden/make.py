@@ -7,9 +7,11 @@ Needs diffusers, transformers and torch. Weights are not stored: each follows fr
 tensor KEY of a component, four 16-bit words of splitmix64(fnv1a64("COMPONENT/KEY") + (i + 1) * 0x9e3779b97f4a7c15)
 are added up; that sum, less 131070, over 37837, is about a standard normal deviate, which is multiplied by the
 tensor's scale and added to its offset. Both are written into `weights.json`, with the extents. Large results are kept as
-a digest: some elements, and sums of all elements under signs from the same generator.
+a digest: some elements, and sums of all elements under signs from the same generator. Each step and the decoded picture
+also say how far the same run in f64 is away from it (`rounding`, a share of the largest value): no other program can
+be expected to come closer.
 """
-import inspect, json, os, sys
+import copy, inspect, json, os, sys
 
 import diffusers
 import numpy as np
@@ -147,8 +149,45 @@ class Recording:
         return key
 
 
+def precise(name, kind, scheduler, call, parts):
+    """Latents after each step, and decoded pictures, of the same call in f64."""
+    parts = {who: copy.deepcopy(part).double() if isinstance(part, torch.nn.Module) else part for who, part in parts.items()}
+    pipe = kind(**parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    passed, draws = [], [0]
+
+    def draw(shape, *_, **__):
+        noise = generated("%s/draw %d" % (name, draws[0]), list(shape))
+        draws[0] += 1
+        return noise.double()
+
+    def keep(owner, attribute):
+        inner = getattr(owner, attribute)
+
+        def outer(*args, **kwargs):
+            out = inner(*args, **kwargs)
+            passed.append(out[0].detach().clone())
+            return out
+
+        outer.__signature__ = inspect.signature(inner)
+        setattr(owner, attribute, outer)
+
+    replace_draws(draw)
+    keep(pipe.vae, "decode")
+    keep(pipe.scheduler, "step")
+    with torch.no_grad():
+        pipe(**call, output_type="np")
+    return passed
+
+
+def replace_draws(draw):
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("diffusers") and "randn_tensor" in vars(module):
+            module.randn_tensor = draw
+
+
 def record(recording, name, kind, scheduler, call, parts):
-    trace, draws = [], [0]
+    trace, draws, passed = [], [0], []
     pipe = kind(**parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
 
@@ -159,10 +198,7 @@ def record(recording, name, kind, scheduler, call, parts):
         trace.append(dict(ev="rng", by=by, out=recording.full(noise)))
         return noise
 
-    for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").startswith("diffusers") and "randn_tensor" in vars(module):
-            module.randn_tensor = draw
-
+    replace_draws(draw)
     calls, undo = {}, []
 
     def wrap(owner, attribute, who, event):
@@ -196,9 +232,11 @@ def record(recording, name, kind, scheduler, call, parts):
         return {"in": {"x": recording.full(args[0])}, "out": {"latent_dist.moments": recording.put(moments.parameters)}} if name == "img2img_euler" else None
 
     def decode(n, args, kwargs, out):
+        passed.append(out[0].detach().clone())
         return {"in": {"z": recording.full(args[0])}, "out": {"0": recording.put(out[0])}}
 
     def step(n, args, kwargs, out):
+        passed.append(out[0].detach().clone())
         return dict(ev="step", out=dict(prev_sample=recording.put(out[0])))
 
     wrap(pipe.text_encoder, "forward", "text_encoder", text)
@@ -216,6 +254,11 @@ def record(recording, name, kind, scheduler, call, parts):
         pipe(**real, output_type="np")
     for owner, attribute in undo:
         delattr(owner, attribute)
+    told = [event for event in trace if event["ev"] == "step" or event.get("who") == "vae.decode"]
+    exact = precise(name, kind, type(scheduler).from_config(scheduler.config), real, parts)
+    assert len(told) == len(passed) == len(exact)
+    for event, single, double in zip(told, passed, exact):
+        event["rounding"] = float((single.double() - double).abs().max() / single.abs().max())
     config = {k: v for k, v in dict(scheduler.config).items() if not k.startswith("_") and v == v and v not in (float("inf"), -float("inf"))}
     plain = {k: v for k, v in call.items() if k not in inputs}
     return dict(scheduler=type(scheduler).__name__, scheduler_config=config, call=plain, inputs=inputs, trace=trace)
