@@ -9,4 +9,5 @@ mod jobs_events;
 mod jobs_survive;
 mod load;
 mod program;
+mod references;
 mod tidy;

@@ -120,6 +120,7 @@ const seenPicture = (): Picture | undefined => (jobs.looking?.kind === "picture"
 
 function useSettings(recipe: Draft): void {
   form.use(recipe);
+  void reference.useRecipe(recipe);
   toast("The form holds these settings now, with the same seed.", { life: 4000 });
 }
 
