@@ -160,6 +160,8 @@ pub(super) const GUESSES: &str = "SELECT wrong, not_before, day, today FROM gues
 /// Writes the guesses of an account.
 pub(super) const PUT_GUESSES: &str =
     "INSERT OR REPLACE INTO guesses (account, wrong, not_before, day, today) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Forgets the guesses of an account.
+pub(super) const END_GUESSES: &str = "DELETE FROM guesses WHERE account = ?1";
 /// Forgets guesses that no longer matter: those whose day began, and whose wait ended, before ?1.
 pub(super) const END_OLD_GUESSES: &str = "DELETE FROM guesses WHERE day < ?1 AND not_before < ?1";
 /// A line of the record of what was changed by whom.
