@@ -3,6 +3,7 @@
 
 mod guesses;
 mod keyless;
+mod sources;
 
 pub use guesses::{Guesses, PER_DAY, Turn};
 pub use keyless::{Asker, is_keyless};
@@ -13,8 +14,9 @@ use crate::origins::Origins;
 use crate::secrets::{Fingerprint, Hasher, Phc, Secret, SecretError, normalise_key, random_token, studio_key};
 use crate::store::{Store, StoreError, accounts};
 use crate::users::ProfileId;
+use sources::Sources;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A ticket can be used for so long, in ms: 15 minutes.
 const TICKET_LIFE: i64 = 15 * 60 * 1_000;
@@ -86,13 +88,15 @@ pub struct Doors {
     store: Store,
     clock: Clock,
     hasher: Hasher,
+    /// Guesses at the studio key.
+    sources: Arc<Mutex<Sources>>,
 }
 
 impl Doors {
     /// The door that this configuration describes, on the port that was really bound.
     pub fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<Doors, DoorError> {
         let facts = Facts { origins: Origins::of(config, port)?, bound: config.bind, surroundings: config.surroundings.clone() };
-        Ok(Doors { facts: Arc::new(facts), store, clock, hasher: Hasher::new() })
+        Ok(Doors { facts: Arc::new(facts), store, clock, hasher: Hasher::new(), sources: Arc::default() })
     }
 
     /// Makes the studio key where there is none yet, and returns it: for standard output and nothing else.
@@ -124,32 +128,44 @@ impl Doors {
         false
     }
 
-    /// A new studio key. All logins and tickets in the store end with the old one.
+    /// A new studio key. All logins and tickets in the store end with the old one, and guesses at it are forgotten.
     pub async fn new_key(&self) -> Result<Secret, StoreError> {
         let key = studio_key();
         let (fingerprint, now) = (Fingerprint::of(key.expose()), self.clock.ms());
         self.store.run(move |c| accounts::reset_studio_key(c, &fingerprint, now)).await?;
+        self.sources().forget();
         Ok(key)
     }
 
-    /// A guess at the studio key. It has 100 random bits, so SHA-256 is enough.
-    pub async fn try_key(&self, typed: &str) -> Result<Guess, DoorError> {
-        let typed = Fingerprint::of(normalise_key(typed).expose());
-        self.guess("key".into(), |doors| async move {
-            let known = doors.store.read(|c| accounts::studio_key(c)).await?;
-            Ok(known.is_some_and(|key| key.matches(&typed)))
-        })
-        .await
+    /// A guess at the studio key from `peer`. The key has 100 random bits, so SHA-256 is enough.
+    pub async fn try_key(&self, peer: Option<IpAddr>, typed: &str) -> Result<Guess, DoorError> {
+        let (typed, now) = (Fingerprint::of(normalise_key(typed).expose()), self.clock.ms());
+        let turn = self.sources().ask(peer, now);
+        let taken = match turn {
+            Turn::Wait(ms) => return Ok(Guess::Wait(seconds(ms))),
+            Turn::Take(taken) => taken,
+        };
+        let known = self.store.read(|c| accounts::studio_key(c)).await?;
+        if !known.is_some_and(|key| key.matches(&typed)) {
+            return Ok(Guess::Wrong(seconds(taken.not_before - now)));
+        }
+        self.sources().right(peer);
+        Ok(Guess::Right)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        // Every change of it is whole before anything can panic.
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A guess at a profile's PIN; `hash` is None where there is no such profile.
     pub async fn try_pin(&self, id: &ProfileId, hash: Option<Phc>, typed: Secret) -> Result<Guess, DoorError> {
-        self.guess(format!("pin:{id}"), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
+        self.guess(pin_account(id), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
     }
 
     /// A guess at a profile's password; `hash` is None where it has none.
     pub async fn try_password(&self, id: &ProfileId, hash: Option<Phc>, typed: Secret) -> Result<Guess, DoorError> {
-        self.guess(format!("password:{id}"), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
+        self.guess(password_account(id), |doors| async move { Ok(doors.hasher.verify(typed, hash).await?) }).await
     }
 
     /// Counts a guess as wrong, looks at it, and takes the count back where it was right.
@@ -194,6 +210,16 @@ impl Doors {
         let (fingerprint, now) = (Fingerprint::of(ticket), self.clock.ms());
         self.store.run(move |c| accounts::take_ticket(c, &fingerprint, kind.as_str(), now)).await
     }
+}
+
+/// Under which name guesses at a profile's PIN are kept.
+pub(crate) fn pin_account(id: &ProfileId) -> String {
+    format!("pin:{id}")
+}
+
+/// The same for its password.
+pub(crate) fn password_account(id: &ProfileId) -> String {
+    format!("password:{id}")
 }
 
 /// Rounded up: a wait of 0 s would be no wait.

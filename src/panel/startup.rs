@@ -189,6 +189,9 @@ fn launch(config: &Config) -> Launch {
 /// Clears away, now and again, what nobody can ask for any more.
 async fn sweep(app: App) {
     Artifacts::tidy(&app.config.data.join("outputs")).await;
+    if let Err(e) = app.uploads.tidy(&app.config.data.join("spool")).await {
+        tracing::warn!("clearing what a crash left of uploads: {e}");
+    }
     for round in 0u64.. {
         if let Err(e) = app.artifacts.sweep().await {
             tracing::warn!("clearing deleted pictures: {e:#}");
@@ -200,6 +203,9 @@ async fn sweep(app: App) {
         if round % ROUNDS_OF_AN_HOUR == 0 {
             if let Err(e) = app.jobs.sweep().await {
                 tracing::warn!("clearing old events: {e}");
+            }
+            if let Err(e) = app.uploads.forget_unneeded().await {
+                tracing::warn!("clearing uploads that nothing needs: {e}");
             }
             if let Err(e) = app.store.copy_daily().await {
                 tracing::warn!("copying the store: {e}");

@@ -8,7 +8,12 @@ use crate::{
     users::ProfileId,
 };
 use sha2::{Digest, Sha256};
-use std::{io, os::unix::fs::FileExt, path::Path, time::Duration};
+use std::{
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -18,8 +23,11 @@ pub const MAX_PIECE: u64 = 8 << 20;
 pub const MAX_PROFILE: u64 = 8 << 30;
 /// Unfinished uploads of one profile at a time.
 pub const MAX_UNFINISHED: u32 = 32;
-/// After so long an unfinished upload is given up.
+/// After so long an unfinished upload is given up, and a finished one that no recipe needs is forgotten.
 const STALE: Duration = Duration::from_secs(24 * 3600);
+/// So long a job that is over can be run again with its reference pictures. Those of a picture that is kept stay
+/// as long as it does.
+const JOBS_NEED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A finished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +105,16 @@ impl Uploads {
         Ok(Uploads { store, clock, spool: Beneath::open(spool)? })
     }
 
-    /// Takes a whole file.
+    /// Takes a whole file. One that is there already takes no further room.
     ///
     /// # Errors
     /// When it is too large, not a picture, or the disk or the store refuses.
     pub async fn whole(&self, profile: &ProfileId, file: Vec<u8>) -> Result<Upload, UploadError> {
-        self.check_room(profile, file.len() as u64).await?;
-        self.keep(profile, file, None).await
+        let (file, sha256) = hashed(file).await?;
+        if self.get(profile, &sha256).await?.is_none() {
+            self.check_room(profile, file.len() as u64).await?;
+        }
+        self.keep(profile, file, sha256).await
     }
 
     /// Begins one of `bytes` bytes, perhaps with its promised hash; its id.
@@ -178,8 +189,12 @@ impl Uploads {
             return Ok(Stage::Offset(after));
         }
         let (spool, path) = (self.spool.clone(), part_path(profile, id));
-        let file = blocking(move || spool.read(&path, MAX_FILE)).await?;
-        match self.keep(profile, file, promised).await {
+        let (file, sha256) = hashed(blocking(move || spool.read(&path, MAX_FILE)).await?).await?;
+        if promised.is_some_and(|promised| promised != sha256) {
+            self.give_up(profile.as_str(), id).await?;
+            return Err(UploadError::WrongHash);
+        }
+        match self.keep(profile, file, sha256).await {
             Ok(upload) => {
                 let (part, sha256) = (id.to_owned(), upload.sha256.clone());
                 self.store.run(move |c| store::uploads::finish_part(c, &part, &sha256)).await?;
@@ -222,11 +237,56 @@ impl Uploads {
     /// # Errors
     /// When the store or the disk refuses.
     pub async fn sweep(&self) -> Result<(), UploadError> {
-        let before = self.clock.ms() - STALE.as_millis() as i64;
+        let before = self.before(STALE);
         for (id, profile) in self.store.read(move |c| store::uploads::stale_parts(c, before)).await? {
             self.give_up(&profile, &id).await?;
         }
         Ok(())
+    }
+
+    /// Forgets uploads of a day ago that no recipe needs. Looks at every old one.
+    ///
+    /// # Errors
+    /// When the store or the disk refuses; the rest is tried again next time.
+    pub async fn forget_unneeded(&self) -> Result<(), UploadError> {
+        let (before, over) = (self.before(STALE), self.before(JOBS_NEED));
+        loop {
+            let spool = self.spool.clone();
+            // Row and file go in one turn of the store's thread: no job can be taken, and no file come again,
+            // between the two. A crash there leaves a file without a row, which `tidy` finds.
+            let forget = move |c: &mut store::Connection| {
+                let gone = store::uploads::forget_unneeded(c, before, over)?;
+                Ok(gone.iter().map(|(profile, sha256)| spool.remove(&format!("{profile}/{sha256}"))).collect::<Vec<_>>())
+            };
+            let removed = self.store.run(forget).await?;
+            if removed.is_empty() {
+                return Ok(());
+            }
+            removed.into_iter().collect::<io::Result<()>>()?;
+        }
+    }
+
+    /// Removes what crashes left below `spool`: files without a row, and half-written ones.
+    ///
+    /// # Errors
+    /// When the store or the disk refuses; nothing needs it to be done soon.
+    pub async fn tidy(&self, spool: &Path) -> Result<(), UploadError> {
+        let (folder, now) = (spool.to_path_buf(), SystemTime::now());
+        // Younger ones may be on their way in.
+        let old = blocking(move || files_before(&folder, now - STALE)).await?;
+        for (profile, name) in old {
+            let Ok(id) = profile.parse::<ProfileId>() else { continue };
+            let left_over = name.starts_with('.') && name.ends_with(".tmp");
+            if left_over || (is_hash(&name) && self.get(&id, &name).await?.is_none()) {
+                let (spool, path) = (self.spool.clone(), format!("{profile}/{name}"));
+                blocking(move || spool.remove(&path)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn before(&self, age: Duration) -> i64 {
+        self.clock.ms() - age.as_millis() as i64
     }
 
     async fn part(&self, profile: &ProfileId, id: &str) -> Result<Part, UploadError> {
@@ -244,22 +304,25 @@ impl Uploads {
         let profile = profile.clone();
         let used = self.store.read(move |c| store::uploads::bytes(c, &profile)).await?;
         if used + bytes > MAX_PROFILE {
-            return Err(UploadError::TooLarge(format!("Your uploads fill their {} GiB.", MAX_PROFILE >> 30)));
+            let words =
+                "They make room a day after the last picture that needs them was deleted; for jobs alone they stay 30 days.";
+            return Err(UploadError::TooLarge(format!("Your reference pictures fill their {} GiB. {words}", MAX_PROFILE >> 30)));
         }
         Ok(())
     }
 
     /// Checks a file and keeps it: file first, then row.
-    async fn keep(&self, profile: &ProfileId, file: Vec<u8>, promised: Option<String>) -> Result<Upload, UploadError> {
-        let (spool, folder, now) = (self.spool.clone(), profile.to_string(), self.clock.ms());
+    async fn keep(&self, profile: &ProfileId, file: Vec<u8>, sha256: String) -> Result<Upload, UploadError> {
+        let (row, of, now) = (sha256.clone(), profile.clone(), self.clock.ms());
+        // Where it is there already, its row is young before its file is written again: nothing forgets it between.
+        let known = self.store.run(move |c| store::uploads::touch(c, &of, &row, now)).await?;
+        let (spool, folder) = (self.spool.clone(), profile.to_string());
         let check_and_write = move || -> Result<Upload, UploadError> {
-            let sha256 = hex(&Sha256::digest(&file));
-            if promised.is_some_and(|promised| promised != sha256) {
-                return Err(UploadError::WrongHash);
-            }
             let picture = media::decode::probe(&file).map_err(|e| UploadError::NotAPicture(sentence(&e.to_string())))?;
             let upload = Upload { bytes: file.len() as u64, width: picture.width, height: picture.height, sha256 };
-            spool.write(&folder, &upload.sha256, &file)?;
+            if !known || spool.file(&format!("{folder}/{}", upload.sha256)).is_err() {
+                spool.write(&folder, &upload.sha256, &file)?;
+            }
             Ok(upload)
         };
         let upload = tokio::task::spawn_blocking(check_and_write).await.map_err(io::Error::other)??;
@@ -282,6 +345,34 @@ impl Uploads {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, UploadError> {
     Ok(tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??)
+}
+
+/// A file and the SHA-256 of its bytes.
+async fn hashed(file: Vec<u8>) -> Result<(Vec<u8>, String), UploadError> {
+    blocking(move || {
+        let sha256 = hex(&Sha256::digest(&file));
+        Ok((file, sha256))
+    })
+    .await
+}
+
+/// Folder and name of each file in the folders of `spool` that was last written before a time.
+fn files_before(spool: &Path, time: SystemTime) -> io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(spool)?.flatten().filter(|f| f.file_type().is_ok_and(|t| t.is_dir())) {
+        for file in std::fs::read_dir(folder.path())?.flatten() {
+            let old = file.metadata().and_then(|m| m.modified()).is_ok_and(|written| written < time);
+            if let (true, Ok(folder), Ok(name)) = (old, folder.file_name().into_string(), file.file_name().into_string()) {
+                found.push((folder, name));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a text is a SHA-256 in lower-case hex digits.
+pub(crate) fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn part_path(profile: &ProfileId, id: &str) -> String {

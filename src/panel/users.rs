@@ -10,6 +10,7 @@ pub use account::{Account, COLOURS, Profile, Role, Theme};
 pub use id::{Name, NotAName, NotAnId, ProfileId};
 
 use crate::clock::Clock;
+use crate::doors::{password_account, pin_account};
 use crate::secrets::{Phc, SecretError};
 use crate::store::{Store, StoreError, accounts};
 use file::FileProblem;
@@ -191,17 +192,25 @@ impl Users {
         done.await?
     }
 
-    /// Sets or removes the PIN.
+    /// Sets or removes the PIN. Guesses at the old one are forgotten: whoever they locked out gets in.
     pub async fn set_pin(&self, id: &ProfileId, pin: Option<Phc>, by: &str) -> Result<Profile, UserError> {
         let what = if pin.is_some() { "set the PIN" } else { "removed the PIN" };
         let change = move |a: &mut Account| (a.pin, a.pin_known) = (pin, true);
-        self.change(id, by, what, change).await
+        let profile = self.change(id, by, what, change).await?;
+        self.forget_guesses(pin_account(id)).await?;
+        Ok(profile)
     }
 
-    /// Sets the password for admin mode.
+    async fn forget_guesses(&self, account: String) -> Result<(), StoreError> {
+        self.store.run(move |c| accounts::forget_guesses(c, &account)).await
+    }
+
+    /// Sets the password for admin mode. Guesses at the old one are forgotten.
     pub async fn set_password(&self, id: &ProfileId, password: Phc, by: &str) -> Result<Profile, UserError> {
         let change = move |a: &mut Account| (a.password, a.password_known) = (Some(password), true);
-        self.change(id, by, "set the password", change).await
+        let profile = self.change(id, by, "set the password", change).await?;
+        self.forget_guesses(password_account(id)).await?;
+        Ok(profile)
     }
 
     /// Disables a profile, or makes it usable again. Whoever calls ends its logins.

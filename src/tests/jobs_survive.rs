@@ -26,7 +26,7 @@ impl Api {
     }
 
     /// The same profile on a program that was started again.
-    fn at(self, program: &Program) -> Api {
+    pub(crate) fn at(self, program: &Program) -> Api {
         Api { base: program.at("/api/v1"), ..self }
     }
 
@@ -34,6 +34,22 @@ impl Api {
         let answer = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.json().await.unwrap()
+    }
+
+    /// Status and body of any request; the body is null where it is no JSON.
+    pub(crate) async fn send(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let request = body.iter().fold(request, |request, body| request.json(body));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// The bytes at a path of the whole program, or the status that came instead.
+    pub(crate) async fn file(&self, path: &str) -> Result<Vec<u8>, u16> {
+        let url = self.base.replace("/api/v1", path);
+        let answer = self.client.get(url).bearer_auth(&self.token).send().await.unwrap();
+        let status = answer.status().as_u16();
+        if status == 200 { Ok(answer.bytes().await.unwrap().to_vec()) } else { Err(status) }
     }
 
     /// Submits a recipe; none when the program died meanwhile.
@@ -46,6 +62,7 @@ impl Api {
         Some(body["id"].as_str().unwrap().to_owned())
     }
 
+    /// Waits until models are known.
     pub(crate) async fn ready(&self) {
         let begin = Instant::now();
         while self.get("/models").await["models"].as_array().unwrap().is_empty() {
@@ -68,7 +85,8 @@ impl Api {
     }
 }
 
-fn quick(n: usize) -> Value {
+/// A small picture, another one for each number.
+pub(crate) fn quick(n: usize) -> Value {
     json!({ "prompt": format!("a lake, number {n}"), "steps": 2, "seed": n })
 }
 
@@ -112,7 +130,12 @@ async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
     println!("{kills} kills: {} jobs, {parked} parked, {} pictures, slowest start {slowest:.0?}", acknowledged.len(), jobs.len());
     assert_eq!((jobs.len(), unique.len()), (acknowledged.len() - parked, jobs.len()), "lost or doubled");
     drop(program);
-    let store = rusqlite::Connection::open(folder.path().join("data/state/easel.db")).unwrap();
+    assert_sound(&folder.path().join("data"));
+}
+
+/// The store of a data folder that nobody uses now is whole.
+pub(crate) fn assert_sound(data: &std::path::Path) {
+    let store = rusqlite::Connection::open(data.join("state/easel.db")).unwrap();
     let verdict: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
 }

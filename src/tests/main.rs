@@ -11,4 +11,5 @@ mod jobs_survive;
 mod load;
 mod paths;
 mod program;
+mod references;
 mod tidy;

@@ -1,5 +1,5 @@
-//! How often a PIN, a password or the studio key may be guessed: each account waits 1 s after a wrong
-//! guess, twice as long after the next, and takes at most 100 guesses a day. Pure; knows no store.
+//! How often a PIN or a password may be guessed, or the studio key from one place: each account waits 1 s after a
+//! wrong guess, twice as long after the next, and takes at most 100 guesses a day. Pure; knows no store.
 
 use serde::{Deserialize, Serialize};
 

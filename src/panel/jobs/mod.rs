@@ -22,7 +22,7 @@ use crate::{
     users::ProfileId,
 };
 use board::Board;
-use protocol::{JobId, Recipe};
+use protocol::{ImageRef, JobId, Recipe};
 use serde::Serialize;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -65,6 +65,9 @@ pub enum SubmitError {
     /// The key was used for something else.
     #[error("This Idempotency-Key was used for another request.")]
     KeyReused,
+    /// A picture that the recipe needs was forgotten a moment ago.
+    #[error("There is no {1} of yours.")]
+    NoPicture(&'static str, ImageRef),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -134,10 +137,19 @@ impl Jobs {
         }
     }
 
+    /// The job that a key made before. What its request needed may be gone since.
+    ///
+    /// # Errors
+    /// When the key was used for something else, or the store cannot be read.
+    pub async fn made_by(&self, profile: &ProfileId, key: &Key) -> Result<Option<Job>, SubmitError> {
+        let (profile, key) = (profile.clone(), key.clone());
+        self.0.parts.store.read(move |c| made_by(c, &profile, &key)).await?.transpose()
+    }
+
     /// Takes a job. With a key that was used before for the same request, the job of then.
     ///
     /// # Errors
-    /// When the queue is full, the key was used for something else, or the store refuses.
+    /// When the queue is full, the key was used for something else, a picture is gone, or the store refuses.
     pub async fn submit(&self, profile: &ProfileId, recipe: Recipe, key: Option<Key>) -> Result<Job, SubmitError> {
         let job = Job {
             id: self.new_id(),
@@ -162,11 +174,18 @@ impl Jobs {
     fn insert(&self, c: &mut Connection, job: Job, key: Option<Key>) -> Result<Result<Job, SubmitError>, StoreError> {
         let change = c.transaction()?;
         if let Some(key) = &key {
-            if let Some((request, id)) = store::jobs::by_key(&change, &job.profile, &key.key)? {
-                let before = store::jobs::get(&change, &id)?.filter(|_| request == key.request);
-                return Ok(before.ok_or(SubmitError::KeyReused));
+            if let Some(before) = made_by(&change, &job.profile, key)? {
+                return Ok(before);
             }
             store::jobs::keep_key(&change, &job, &key.key, &key.request)?;
+        }
+        for (field, image) in [("image", &job.recipe.image), ("mask", &job.recipe.mask)] {
+            // With the job its pictures are needed, and stay: they must be there now, not when the door looked.
+            if let Some(image @ ImageRef::Upload(sha256)) = image
+                && store::uploads::get(&change, &job.profile, sha256)?.is_none()
+            {
+                return Ok(Err(SubmitError::NoPicture(field, image.clone())));
+            }
         }
         if store::jobs::waiting(&change, &job.profile)? >= MAX_WAITING {
             return Ok(Err(SubmitError::QueueFull));
@@ -328,6 +347,12 @@ struct PlaceBody<'a> {
 
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("numbers and strings are JSON")
+}
+
+fn made_by(c: &Connection, profile: &ProfileId, key: &Key) -> Result<Option<Result<Job, SubmitError>>, StoreError> {
+    let Some((request, id)) = store::jobs::by_key(c, profile, &key.key)? else { return Ok(None) };
+    let before = store::jobs::get(c, &id)?.filter(|_| request == key.request);
+    Ok(Some(before.ok_or(SubmitError::KeyReused)))
 }
 
 fn pictures(c: &Connection, job: &Job, recipes: bool) -> Result<Vec<ArtifactView>, StoreError> {

@@ -228,3 +228,24 @@ async fn the_same_key_is_the_same_job() {
     let bob = "bob".parse().unwrap();
     assert_ne!(studio.jobs.submit(&bob, recipe(), key("1")).await.unwrap().id, first.id);
 }
+
+#[tokio::test]
+async fn a_job_is_taken_only_with_the_pictures_that_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let (ada, bob): (ProfileId, ProfileId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+    let pixels = media::Rgb8::new(8, 8, vec![90; 8 * 8 * 3]).unwrap();
+    let upload = studio.parts.uploads.whole(&ada, media::thumb::thumbnail(&pixels).unwrap()).await.unwrap();
+    let image = Some(ImageRef::Upload(upload.sha256));
+    let key = Key { key: "k".into(), request: "1".into() };
+    let wanted = Recipe { strength: Some(0.5), image: image.clone(), ..recipe() };
+    let lacking = Recipe { mask: Some(ImageRef::Upload("0".repeat(64))), ..wanted.clone() };
+    let refused = studio.jobs.submit(&ada, lacking, Some(key.clone())).await;
+    assert!(matches!(refused, Err(SubmitError::NoPicture("mask", _))), "{refused:?}");
+    let anothers = studio.jobs.submit(&bob, wanted.clone(), None).await;
+    assert!(matches!(anothers, Err(SubmitError::NoPicture("image", i)) if Some(&i) == image.as_ref()));
+    assert!(studio.jobs.made_by(&ada, &key).await.unwrap().is_none(), "what is refused uses no key up");
+    let taken = studio.jobs.submit(&ada, wanted, Some(key.clone())).await.unwrap();
+    assert_eq!(studio.jobs.made_by(&ada, &key).await.unwrap().unwrap().id, taken.id);
+    studio.until("ada", &taken.id, "done").await;
+}

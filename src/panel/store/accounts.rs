@@ -185,6 +185,12 @@ pub fn put_guesses(connection: &Connection, account: &str, g: &Guesses, stale: i
     Ok(())
 }
 
+/// Forgets an account's guesses: its secret is a new one.
+pub fn forget_guesses(connection: &Connection, account: &str) -> Result<(), StoreError> {
+    connection.execute(sql::END_GUESSES, [account])?;
+    Ok(())
+}
+
 /// Writes down who changed what.
 pub fn audit(connection: &Connection, now: i64, who: &str, what: &str) -> Result<(), StoreError> {
     connection.execute(sql::AUDIT, params![now, who, what])?;

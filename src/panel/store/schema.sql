@@ -136,3 +136,11 @@ CREATE TABLE audit (
   who  TEXT NOT NULL,                           -- a profile's id, "command line", "users.toml"
   what TEXT NOT NULL
 ) STRICT;
+
+-- v3
+-- From a reference picture to the recipes that need it. Recipes are JSON that Easel itself wrote.
+CREATE INDEX jobs_with_image ON jobs (profile, json_extract(recipe, '$.image')) WHERE json_extract(recipe, '$.image') IS NOT NULL;
+CREATE INDEX jobs_with_mask ON jobs (profile, json_extract(recipe, '$.mask')) WHERE json_extract(recipe, '$.mask') IS NOT NULL;
+CREATE INDEX artifacts_with_image ON artifacts (profile, json_extract(recipe, '$.image')) WHERE json_extract(recipe, '$.image') IS NOT NULL;
+CREATE INDEX artifacts_with_mask ON artifacts (profile, json_extract(recipe, '$.mask')) WHERE json_extract(recipe, '$.mask') IS NOT NULL;
+CREATE INDEX uploads_by_age ON uploads (created);

@@ -90,6 +90,18 @@ pub(super) const UPLOAD_INSERT: &str = "INSERT INTO uploads (profile, sha256, by
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET created = excluded.created";
 /// One upload.
 pub(super) const UPLOAD: &str = "SELECT * FROM uploads WHERE profile = ?1 AND sha256 = ?2";
+/// An upload is used again: its age begins anew.
+pub(super) const UPLOAD_TOUCH: &str = "UPDATE uploads SET created = ?3 WHERE profile = ?1 AND sha256 = ?2";
+/// Forgets uploads from before ?1 that no picture needs, nor a job that is not over or was over after ?2.
+pub(super) const UPLOADS_UNNEEDED: &str = "DELETE FROM uploads WHERE rowid IN (SELECT u.rowid FROM uploads u WHERE u.created < ?1 \
+     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.profile = u.profile \
+       AND json_extract(j.recipe, '$.image') = 'upload:' || u.sha256 AND coalesce(j.finished, ?2 + 1) > ?2) \
+     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.profile = u.profile \
+       AND json_extract(j.recipe, '$.mask') = 'upload:' || u.sha256 AND coalesce(j.finished, ?2 + 1) > ?2) \
+     AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.profile = u.profile \
+       AND json_extract(a.recipe, '$.image') = 'upload:' || u.sha256) \
+     AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.profile = u.profile \
+       AND json_extract(a.recipe, '$.mask') = 'upload:' || u.sha256) LIMIT 100) RETURNING profile, sha256";
 /// Bytes of a profile's uploads, finished and promised.
 pub(super) const UPLOAD_BYTES: &str = "SELECT (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE profile = ?1) \
      + (SELECT coalesce(sum(bytes), 0) FROM upload_parts WHERE profile = ?1 AND NOT finished)";
@@ -148,6 +160,8 @@ pub(super) const GUESSES: &str = "SELECT wrong, not_before, day, today FROM gues
 /// Writes the guesses of an account.
 pub(super) const PUT_GUESSES: &str =
     "INSERT OR REPLACE INTO guesses (account, wrong, not_before, day, today) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Forgets the guesses of an account.
+pub(super) const END_GUESSES: &str = "DELETE FROM guesses WHERE account = ?1";
 /// Forgets guesses that no longer matter: those whose day began, and whose wait ended, before ?1.
 pub(super) const END_OLD_GUESSES: &str = "DELETE FROM guesses WHERE day < ?1 AND not_before < ?1";
 /// A line of the record of what was changed by whom.

@@ -28,6 +28,18 @@ pub fn get(c: &Connection, profile: &ProfileId, sha256: &str) -> Result<Option<U
     Ok(query.query_row([profile.as_str(), sha256], read).optional()?)
 }
 
+/// Makes an upload young again. False where the profile has none such.
+pub fn touch(c: &Connection, profile: &ProfileId, sha256: &str, now: i64) -> Result<bool, StoreError> {
+    Ok(c.prepare_cached(sql::UPLOAD_TOUCH)?.execute(params![profile.as_str(), sha256, now])? > 0)
+}
+
+/// Forgets up to a hundred uploads from before `before` that no picture needs, nor a job that is not over or was
+/// over after `over` (ms): profile and hash of each.
+pub fn forget_unneeded(c: &Connection, before: i64, over: i64) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = c.prepare_cached(sql::UPLOADS_UNNEEDED)?;
+    Ok(query.query_map([before, over], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+}
+
 /// Bytes of a profile's uploads, finished and promised.
 pub fn bytes(c: &Connection, profile: &ProfileId) -> Result<u64, StoreError> {
     Ok(c.query_row(sql::UPLOAD_BYTES, [profile.as_str()], |row| row.get::<_, i64>(0))?.cast_unsigned())

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod needs;
+
 struct Scene {
     folder: tempfile::TempDir,
     uploads: Uploads,

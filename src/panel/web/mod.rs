@@ -90,6 +90,7 @@ routes! {
     Artist "/api/v1/events"                   { get api::events::of_all }
     Artist "/api/v1/uploads"                  { post api::uploads::begin }
     Artist "/api/v1/uploads/{id}"             { patch api::uploads::piece, head api::uploads::offset }
+    Artist "/api/v1/uploads/{id}/file"        { get api::uploads::file }
     Artist "/api/v1/artifacts"                { get api::artifacts::list }
     Artist "/api/v1/artifacts/layout"         { get api::artifacts::layout }
     Artist "/api/v1/artifacts/zip"            { post api::zip::download }

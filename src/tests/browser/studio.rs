@@ -127,6 +127,21 @@ async fn a_painted_mask_changes_only_what_is_painted() {
     let recipe = &jobs["items"][0]["recipe"];
     assert!(recipe["mask"].as_str().is_some_and(|m| m.starts_with("upload:")), "{recipe}");
     assert!(recipe["image"].as_str().is_some(), "{recipe}");
+
+    // The picture that it was painted on goes; its settings still bring it back, mask and all.
+    let made = &jobs["items"][0]["artifacts"][0]["id"];
+    let source = &jobs["items"][1]["artifacts"][0]["id"];
+    let gone = b.run(&format!("return fetch('/api/v1/artifacts/' + {source}, {{method: 'DELETE'}}).then(r => r.status)")).await;
+    assert_eq!(gone, json!(204));
+    b.go(&program.at(&format!("/picture/{}", made.as_str().unwrap()))).await;
+    b.click("[data-hand=settings]").await;
+    b.see("#prompt").await;
+    b.until("the mask is back", "return document.querySelector('#reference-facts').textContent.includes('with its mask')").await;
+    b.screenshot("studio-mask-again").await;
+    make(&b, "a barn on green hills").await;
+    let jobs = b.run("return fetch('/api/v1/jobs').then(r => r.json())").await;
+    let again = &jobs["items"][0]["recipe"];
+    assert_eq!((&again["image"], &again["mask"], &again["strength"]), (&recipe["image"], &recipe["mask"], &recipe["strength"]));
     b.close().await;
 }
 

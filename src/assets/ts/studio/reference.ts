@@ -1,11 +1,11 @@
 // The reference picture and its mask: where they come from, what they do to the recipe. The painter itself is loaded
 // only when it is opened.
 
-import { get, wordsOf } from "../api";
+import { wordsOf } from "../api";
 import { byId, setText } from "../dom";
 import { recall, remember } from "../settings";
 import { toast } from "../toasts";
-import type { Artifact, Draft } from "../types";
+import type { Draft } from "../types";
 import { upload } from "../uploads";
 import { size } from "../words";
 import type { Form } from "./form";
@@ -56,8 +56,9 @@ export class ReferencePicture {
     return { width: this.reference?.width ?? 1, height: this.reference?.height ?? 1 };
   }
 
+  /** A mask was painted here, or came with settings that are used again. */
   get masked(): boolean {
-    return (this.painter?.coverage ?? 0) > 0;
+    return this.painter ? this.painter.coverage > 0 : this.maskName !== null;
   }
 
   get inverted(): boolean {
@@ -69,20 +70,27 @@ export class ReferencePicture {
     this.set({ name: `artifact:${artifact.id}`, url: artifact.url, width: artifact.width, height: artifact.height }, sized);
   }
 
-  /** Sets what a recipe was made from, or nothing; answers what is missing of it. */
+  /** Sets what a recipe was made from, with its mask as it was, or nothing; answers what is missing of it. */
   async restore(recipe: Draft): Promise<string | null> {
     if (!recipe.image) {
       if (this.reference) this.clear();
       return null;
     }
-    const id = /^artifact:(.+)$/.exec(recipe.image)?.[1];
-    const artifact = id ? await get<Artifact>(`/artifacts/${id}`).catch(() => null) : null;
-    if (!artifact) {
+    const [kind, id] = recipe.image.split(":");
+    const url = `/api/v1/${kind}s/${id}/file`;
+    const probe = new Image();
+    probe.src = url;
+    try {
+      await probe.decode();
+    } catch {
       this.clear();
       return "Its reference picture is not here: choose it again.";
     }
-    this.useArtifact(artifact, false);
-    return recipe.mask ? "Its mask has to be painted again." : null;
+    this.set({ name: recipe.image, url, width: probe.naturalWidth, height: probe.naturalHeight }, false);
+    this.maskName = recipe.mask ?? null;
+    this.show();
+    this.changed();
+    return null;
   }
 
   /** A file of the artist's: shown at once, sent meanwhile. */
@@ -187,7 +195,8 @@ export class ReferencePicture {
     this.painter = null;
     this.maskName = null;
     this.reference = reference;
-    if (reference.name?.startsWith("artifact:")) remember("reference", reference);
+    // Whatever can be shown again at the next visit; a file's own URL cannot.
+    if (reference.name && reference.url.startsWith("/")) remember("reference", reference);
     const model = this.form.model;
     if (sized && model) {
       const { width, height } = sizeLike(model, reference.width, reference.height);
@@ -201,13 +210,16 @@ export class ReferencePicture {
     const { reference } = this;
     byId("reference-none").hidden = reference !== null;
     byId("reference-set").hidden = reference === null;
-    byId("change-row").hidden = byId("mask-remove").hidden = !this.masked;
-    setText(byId("mask-open").lastElementChild as Element, this.masked ? "Paint on" : "Paint mask");
+    byId("mask-remove").hidden = !this.masked;
+    // A mask that came with settings can be kept or removed, not turned round.
+    byId("change-row").hidden = !this.masked || this.painter === null;
+    setText(byId("mask-open").lastElementChild as Element, this.masked && this.painter ? "Paint on" : "Paint mask");
     if (!reference) return;
     if (this.picture.getAttribute("src") !== reference.url) this.picture.src = reference.url;
     if (this.uploading) return;
     const share = this.painter?.coverage ?? 0;
-    const mask = share > 0 ? `, mask on ${Math.max(1, Math.round((this.inverted ? 1 - share : share) * 100))} %` : "";
+    const given = this.masked && share === 0 ? ", with its mask" : "";
+    const mask = share > 0 ? `, mask on ${Math.max(1, Math.round((this.inverted ? 1 - share : share) * 100))} %` : given;
     setText(byId("reference-facts"), size(reference.width, reference.height) + mask);
   }
 }

@@ -127,7 +127,7 @@ pub async fn thumb(app: Data<App>, artist: Artist, id: Path<String>, request: Ht
 }
 
 /// A file that its owner removed from the disk is gone, which is no mistake of ours.
-fn gone(e: anyhow::Error) -> AppError {
+pub(super) fn gone(e: anyhow::Error) -> AppError {
     let missing = |c: &(dyn std::error::Error + 'static)| {
         c.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound)
     };
@@ -138,7 +138,8 @@ fn is_known(request: &HttpRequest, tag: &str) -> bool {
     request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|known| known.contains(tag))
 }
 
-fn picture(mime: &str, tag: String) -> actix_web::HttpResponseBuilder {
+/// The beginning of an answer that is a picture of the caller's alone.
+pub(super) fn picture(mime: &str, tag: String) -> actix_web::HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     answer
         .insert_header((header::CONTENT_TYPE, mime))

@@ -68,14 +68,24 @@ pub async fn submit(app: Data<App>, artist: Artist, request: HttpRequest, payloa
     let profile = &artist.profile.id;
     let key = key(&request)?;
     let (draft, hash) = read(&app, &artist, &request, payload).await?;
-    let recipe = recipes::resolve(&app, profile, draft).await?;
     let key = key.map(|key| Key { key, request: hash });
-    let job = app.jobs.submit(profile, recipe, key).await.map_err(|e| match e {
+    if let Some(key) = &key
+        && let Some(job) = app.jobs.made_by(profile, key).await.map_err(refused)?
+    {
+        return Ok(HttpResponse::Accepted().json(Accepted::from(job)));
+    }
+    let recipe = recipes::resolve(&app, profile, draft).await?;
+    let job = app.jobs.submit(profile, recipe, key).await.map_err(refused)?;
+    Ok(HttpResponse::Accepted().json(Accepted::from(job)))
+}
+
+fn refused(e: SubmitError) -> AppError {
+    match e {
         SubmitError::QueueFull => AppError::Unavailable(e.to_string()),
         SubmitError::KeyReused => AppError::Conflict(e.to_string()),
+        SubmitError::NoPicture(field, image) => recipes::absent(field, &image),
         SubmitError::Store(e) => e.into(),
-    })?;
-    Ok(HttpResponse::Accepted().json(Accepted::from(job)))
+    }
 }
 
 fn key(request: &HttpRequest) -> Result<Option<String>, AppError> {
@@ -150,9 +160,6 @@ pub async fn again(app: Data<App>, artist: Artist, id: Path<String>) -> Result<H
     let old = app.jobs.get(profile, &JobId(id.into_inner())).await?.ok_or(AppError::NotFound)?;
     let draft = serde_json::to_value(&old.recipe).and_then(serde_json::from_value::<Draft>);
     let recipe = recipes::resolve(&app, profile, draft.map_err(anyhow::Error::from)?).await?;
-    let job = app.jobs.submit(profile, recipe, None).await.map_err(|e| match e {
-        SubmitError::Store(e) => e.into(),
-        e => AppError::Unavailable(e.to_string()),
-    })?;
+    let job = app.jobs.submit(profile, recipe, None).await.map_err(refused)?;
     Ok(HttpResponse::Accepted().json(Accepted::from(job)))
 }

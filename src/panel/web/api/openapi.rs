@@ -19,7 +19,7 @@ use utoipa::{
     info(title = "Easel", description = "Pictures from a studio of your own."),
     paths(
         jobs::submit, jobs::list, jobs::get, jobs::cancel, jobs::again, events::of_all, events::of_job, uploads::begin,
-        uploads::piece, uploads::offset, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb,
+        uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb,
         artifacts::delete, artifacts::restore, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
         me::me, health::healthz, health::readyz
     ),

@@ -1,7 +1,8 @@
 //! From a draft to a recipe: model, limits, pictures that must be there. Knows no queue.
 
+use super::{artifacts::gone, upload_error};
 use crate::{App, engine_client::EngineStatus, error::AppError, users::ProfileId};
-use protocol::{Draft, FieldProblem, ImageRef, ModelInfo, Recipe, draft::MAX_SEED};
+use protocol::{Draft, ImageRef, ModelInfo, Recipe, draft::MAX_SEED};
 
 /// The model of that id, or the one taken where none is named: the embedded one, else the first.
 ///
@@ -30,15 +31,16 @@ pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> 
     })
 }
 
-/// The recipe that a draft means.
+/// The recipe that a draft means, its pictures durable: one of the gallery is kept as an upload besides, so that
+/// the recipe works after it is deleted.
 ///
 /// # Errors
 /// [`AppError::Invalid`] with every field that cannot be taken; as [`model`].
 pub(super) async fn resolve(app: &App, profile: &ProfileId, draft: Draft) -> Result<Recipe, AppError> {
-    let recipe = without_looking(app, draft)?;
-    for (field, image) in [("image", &recipe.image), ("mask", &recipe.mask)] {
+    let mut recipe = without_looking(app, draft)?;
+    for (field, image) in [("image", &mut recipe.image), ("mask", &mut recipe.mask)] {
         if let Some(image) = image {
-            check(app, profile, field, image).await?;
+            *image = ImageRef::Upload(kept(app, profile, field, image).await?);
         }
     }
     Ok(recipe)
@@ -53,15 +55,23 @@ pub(super) fn without_looking(app: &App, draft: Draft) -> Result<Recipe, AppErro
     draft.resolve(&model, u64::from_le_bytes(random) & MAX_SEED & u64::from(u32::MAX)).map_err(AppError::Invalid)
 }
 
-/// Somebody else's picture is as absent as one that never was.
-async fn check(app: &App, profile: &ProfileId, field: &str, image: &ImageRef) -> Result<(), AppError> {
-    let there = match image {
-        ImageRef::Artifact(id) => app.artifacts.get(profile, id).await?.is_some(),
-        ImageRef::Upload(sha256) => app.uploads.get(profile, sha256).await?.is_some(),
+/// The SHA-256 of a picture's upload. Somebody else's picture is as absent as one that never was.
+async fn kept(app: &App, profile: &ProfileId, field: &str, image: &ImageRef) -> Result<String, AppError> {
+    let found = match image {
+        ImageRef::Upload(sha256) => app.uploads.get(profile, sha256).await?.map(|upload| upload.sha256),
+        ImageRef::Artifact(id) => match app.artifacts.get(profile, id).await? {
+            Some(artifact) => match app.artifacts.bytes(&artifact).await.map_err(gone) {
+                Ok(file) => Some(app.uploads.whole(profile, file).await.map_err(|e| upload_error(field, e))?.sha256),
+                Err(AppError::NotFound) => None,
+                Err(e) => return Err(e),
+            },
+            None => None,
+        },
     };
-    if there {
-        Ok(())
-    } else {
-        Err(AppError::Invalid(vec![FieldProblem { field: field.into(), message: format!("There is no {image} of yours.") }]))
-    }
+    found.ok_or_else(|| absent(field, image))
+}
+
+/// What is said of a picture that the caller does not have.
+pub(super) fn absent(field: &str, image: &ImageRef) -> AppError {
+    AppError::field(field, format!("There is no {image} of yours."))
 }

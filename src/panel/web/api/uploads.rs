@@ -1,10 +1,10 @@
 //! `/api/v1/uploads`: files whole or in pieces that can be gone on with. Knows no disk.
 
-use super::{body, upload_error};
+use super::{artifacts, body, upload_error};
 use crate::{
     App,
     error::AppError,
-    uploads::{MAX_FILE, MAX_PIECE, Stage, Upload},
+    uploads::{MAX_FILE, MAX_PIECE, Stage, Upload, UploadError, is_hash},
     web::auth::Artist,
 };
 use actix_web::{
@@ -69,8 +69,7 @@ pub async fn begin(app: Data<App>, artist: Artist, request: HttpRequest, payload
         return Ok(HttpResponse::Ok().json(Uploaded::from(kept)));
     }
     let Begin { bytes, sha256 } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    let hash = |s: &String| s.len() == 64 && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if !sha256.as_ref().is_none_or(hash) {
+    if !sha256.as_ref().is_none_or(|text| is_hash(text)) {
         return Err(AppError::field("sha256", "It is 64 lower-case hex digits."));
     }
     let id = app.uploads.begin(profile, bytes, sha256).await.map_err(|e| upload_error("bytes", e))?;
@@ -105,4 +104,19 @@ pub async fn piece(
 pub async fn offset(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
     let offset = app.uploads.offset(&artist.profile.id, &id).await.map_err(|e| upload_error("id", e))?;
     Ok(HttpResponse::Ok().insert_header(("Upload-Offset", offset)).insert_header(("Cache-Control", "no-store")).finish())
+}
+
+/// The file of a finished upload, by its SHA-256.
+#[utoipa::path(get, path = "/api/v1/uploads/{id}/file", tag = "uploads", params(("id" = String, Path)),
+    responses((status = 200, content_type = "image/png", body = Vec<u8>)))]
+pub async fn file(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let profile = &artist.profile.id;
+    let upload = app.uploads.get(profile, &id).await?.ok_or(AppError::NotFound)?;
+    let bytes = app.uploads.bytes(profile, &upload.sha256).await.map_err(|e| match e {
+        UploadError::Disk(e) if e.kind() == std::io::ErrorKind::NotFound => AppError::NotFound,
+        e => upload_error("id", e),
+    })?;
+    // It passed the same probe when it came.
+    let mime = media::decode::probe(&bytes).map_err(anyhow::Error::from)?.mime;
+    Ok(artifacts::picture(mime, format!("\"{}\"", upload.sha256)).body(bytes))
 }

@@ -2,13 +2,15 @@
 //! profile's page.
 
 use super::{Fields, Foot, OneSecret, Refused, again, fields, log_in, next, refused};
-use crate::doors::TicketKind;
+use crate::doors::{Guess, TicketKind};
 use crate::{App, error::AppError, web::auth, web::auth::Studio};
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+/// Said to whoever has to wait: a stranger's guesses may be why.
+const WAIT: &str = "Too many tries from this address. A new link opens the door at once: easel key show-link makes one.";
 const WRONG: &str = "This is not the key of this studio. Check that all of it was copied: it has five groups of four.";
 
 /// The studio key. A script on it posts the fragment of a link to `/ticket`, field `ticket`.
@@ -38,8 +40,12 @@ pub async fn page(request: HttpRequest) -> Result<HttpResponse, AppError> {
 
 /// `POST /key`, field `key`.
 pub async fn enter(app: Data<App>, request: HttpRequest, typed: Fields<OneSecret>) -> Result<HttpResponse, AppError> {
-    let guess = app.doors.try_key(fields(typed).secret.expose()).await?;
-    if let Some(why) = refused(guess, WRONG) {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let guess = app.doors.try_key(peer, fields(typed).secret.expose()).await?;
+    if let Some(mut why) = refused(guess, WRONG) {
+        if matches!(guess, Guess::Wait(_)) {
+            why.text = WAIT.into();
+        }
         return again(&request, &why, &KeyPage::new(&request, Some(why.clone()), false));
     }
     let token = app.logins.begin(None, true).await?;

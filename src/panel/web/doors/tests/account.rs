@@ -44,13 +44,26 @@ async fn a_pin_is_asked_and_guessing_gets_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_pin_lets_in_whoever_guesses_at_the_old_one_locked_out() {
+    let studio = Studio::start(ADA).await;
+    set_pin(&studio, "zoe", "4711").await;
+    for _ in 0..4 {
+        let answer = guess(&studio, "zoe", "0000").await;
+        studio.advance(answer.header("retry-after").unwrap().parse().unwrap());
+    }
+    assert_eq!(guess(&studio, "zoe", "0000").await.header("retry-after"), Some("16"));
+    set_pin(&studio, "zoe", "1147").await;
+    assert_eq!(guess(&studio, "zoe", "1147").await.header("location"), Some("/studio"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_holds_at_most_a_hundred_guesses() {
     let studio = Studio::start(ADA).await;
     let id = studio.app.users.find("zoe").unwrap().id;
     let (mut looked_at, begin) = (0, studio.clock.ms());
     while studio.clock.ms() - begin < 24 * 3_600_000 {
         // The hash is not the point here: a wrong key costs nothing, and the rule is the same.
-        match studio.app.doors.try_key("wrong").await.unwrap() {
+        match studio.app.doors.try_key(None, "wrong").await.unwrap() {
             crate::doors::Guess::Wrong(_) => looked_at += 1,
             crate::doors::Guess::Wait(seconds) => studio.advance(seconds),
             crate::doors::Guess::Right => unreachable!(),

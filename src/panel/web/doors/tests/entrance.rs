@@ -134,6 +134,54 @@ async fn a_new_key_ends_the_old_one_and_every_login() {
     assert_eq!(new.status, 303);
 }
 
+const STRANGER: &str = "127.0.0.2";
+const OWNER: &str = "127.0.0.1";
+
+/// A stranger who guesses at the key all day: how many of his guesses were looked at.
+async fn guess_all_day(studio: &Studio) -> u32 {
+    let (wrong, begin, mut looked_at) = (studio.post("/key", "key=0"), studio.clock.ms(), 0);
+    while studio.clock.ms() - begin < 24 * 3_600_000 {
+        let answer = studio.send_from(&wrong, STRANGER).await;
+        assert_eq!(answer.status, 429, "{answer:?}");
+        looked_at += u32::from(answer.body.contains("five groups of four"));
+        studio.advance(answer.header("retry-after").unwrap().parse().unwrap());
+    }
+    looked_at
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_guesses_the_key_keeps_nobody_out() {
+    let studio = Studio::start(ZOE).await;
+    let looked_at = guess_all_day(&studio).await;
+    assert!((50..=crate::doors::PER_DAY).contains(&looked_at), "{looked_at} guesses in a day");
+    let right = studio.post("/key", &format!("key={}", studio.key));
+    while studio.send_from(&studio.post("/key", "key=0"), STRANGER).await.body.contains("five groups of four") {}
+    assert_eq!(studio.send_from(&right, STRANGER).await.status, 429, "he waits, whatever he types");
+    assert_eq!(studio.send_from(&right, OWNER).await.header("location"), Some("/"));
+}
+
+/// Behind a proxy everybody comes from one place, so a stranger makes the owner wait; but not with a link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_and_a_new_key_open_while_typed_keys_wait() {
+    let studio = Studio::start(ZOE).await;
+    for _ in 0..12 {
+        let answer = studio.send(&studio.post("/key", "key=0")).await;
+        studio.advance(answer.header("retry-after").unwrap().parse().unwrap());
+    }
+    studio.send(&studio.post("/key", "key=0")).await;
+    let forwarded = studio.post("/key", &format!("key={}", studio.key)).header("x-forwarded-for", "198.51.100.7");
+    let waits = studio.send(&forwarded).await;
+    assert_eq!((waits.status, waits.header("retry-after")), (429, Some("900")), "no header makes another place");
+    assert!(waits.body.contains("easel key show-link"), "{}", waits.body);
+    let Reply::Once { secret, .. } = studio.command(Control::KeyShowLink { user: None }).await else { panic!() };
+    let ticket = secret.expose().split_once('#').unwrap().1.to_string();
+    let linked = studio.send(&studio.post("/ticket", &format!("ticket={ticket}"))).await;
+    assert_eq!(linked.header("location"), Some("/"));
+    let Reply::Once { secret, .. } = studio.command(Control::KeyReset).await else { panic!() };
+    let new = studio.send(&studio.post("/key", &format!("key={}", secret.expose()))).await;
+    assert_eq!(new.header("location"), Some("/"), "a new key starts anew");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_works_once_for_fifteen_minutes() {
     let studio = Studio::start(ZOE).await;

@@ -33,10 +33,11 @@ fn recipe() -> Recipe {
     }
 }
 
-/// What Zoe has: a job, a picture, an upload that is under way.
+/// What Zoe has: a job, a picture, a reference picture, an upload that is under way.
 struct Belongings {
     job: String,
     artifact: String,
+    reference: String,
     upload: String,
 }
 
@@ -46,16 +47,20 @@ impl Belongings {
         let job = studio.app.jobs.submit(&zoe, recipe(), None).await.unwrap().id;
         let picture = NewPicture { index: 0, width: 64, height: 64, file: vec![1; 9], thumb: vec![1; 9], recipe: recipe() };
         studio.app.artifacts.publish(&zoe, &job, picture).await.unwrap();
+        let pixels = media::Rgb8::new(8, 8, vec![90; 8 * 8 * 3]).unwrap();
+        let file = media::thumb::thumbnail(&pixels).unwrap();
+        let reference = studio.app.uploads.whole(&zoe, file).await.unwrap().sha256;
         let upload = studio.app.uploads.begin(&zoe, 100, None).await.unwrap();
         let filter = crate::artifacts::Filter::default();
         let artifact = studio.app.artifacts.layout(&zoe, filter).await.unwrap()[0].0.clone();
-        Belongings { job: job.to_string(), artifact, upload }
+        Belongings { job: job.to_string(), artifact, reference, upload }
     }
 
     fn path(&self, route: &Route) -> String {
         let id = match route.path {
             p if p.contains("/jobs/") => &self.job,
             p if p.contains("/artifacts/") || p.contains("/picture/") => &self.artifact,
+            "/api/v1/uploads/{id}/file" => &self.reference,
             p if p.contains("/uploads/") => &self.upload,
             _ => "zoe",
         };
@@ -104,7 +109,7 @@ async fn what_is_anothers_does_not_exist() {
         }
     }
     println!("{tried} tries at another's things, {opened} of the owner's own");
-    assert!(tried >= 10 && opened >= 3);
+    assert!(tried >= 12 && opened >= 5);
     let zoe_id = studio.app.users.find("zoe").unwrap().id;
     let left = studio.app.artifacts.layout(&zoe_id, Default::default()).await.unwrap();
     assert_eq!(left.len(), 1, "nothing of hers was deleted");

@@ -84,6 +84,11 @@ impl Studio {
     }
 
     pub(super) async fn send(&self, request: &Request) -> Answer {
+        self.send_from(request, "127.0.0.1").await
+    }
+
+    /// Sends from one of this machine's many loopback addresses.
+    pub(super) async fn send_from(&self, request: &Request, from: &str) -> Answer {
         let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", request.method, request.path);
         for (name, value) in request.host.iter().map(|v| ("host", v)).chain(request.origin.iter().map(|v| ("origin", v))) {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -92,7 +97,9 @@ impl Studio {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str(&format!("content-length: {}\r\n\r\n{}", request.body.len(), request.body));
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut stream = socket.connect(format!("127.0.0.1:{}", self.port).parse().unwrap()).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
