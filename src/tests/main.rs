@@ -5,6 +5,7 @@
 mod browser;
 mod contract;
 mod doors;
+mod engine_kills;
 mod full_disk;
 mod jobs_events;
 mod jobs_survive;
