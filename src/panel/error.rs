@@ -43,6 +43,12 @@ impl AppError {
     pub fn field(field: &str, message: impl Into<String>) -> AppError {
         AppError::Invalid(vec![FieldProblem { field: field.into(), message: message.into() }])
     }
+
+    /// A disk that does not take changes, for another reason than being full. The reason goes to the log.
+    pub fn disk(why: &dyn std::fmt::Display) -> AppError {
+        tracing::error!("the disk failed: {why}");
+        AppError::Unavailable("The disk does not take changes. An admin finds the reason in Easel's log; then try again.".into())
+    }
 }
 
 impl From<anyhow::Error> for AppError {
@@ -55,6 +61,7 @@ impl From<StoreError> for AppError {
     fn from(e: StoreError) -> AppError {
         match e {
             StoreError::Full => AppError::Unavailable("The disk is full. Free some space, then try again.".into()),
+            StoreError::Disk(why) => AppError::disk(&why),
             e => AppError::Internal(e.into()),
         }
     }

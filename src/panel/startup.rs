@@ -119,6 +119,8 @@ impl Application {
     /// Serves until SIGTERM or SIGINT, then ends in order: no new requests, streams end, the running job
     /// goes back to the queue, the engine ends.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
+        // Where the size of files is limited (ulimit -f), a write that fails must not end the panel instead.
+        let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let told = async move {
             tokio::select! {

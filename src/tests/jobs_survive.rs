@@ -62,6 +62,15 @@ impl Api {
         Some(body["id"].as_str().unwrap().to_owned())
     }
 
+    /// Waits until the engine works.
+    pub(crate) async fn engine_ready(&self) {
+        let begin = Instant::now();
+        while self.file("/readyz").await != Ok(b"ready\n".to_vec()) {
+            assert!(begin.elapsed() < Duration::from_secs(120), "the engine does not come back");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until models are known.
     pub(crate) async fn ready(&self) {
         let begin = Instant::now();
@@ -152,8 +161,7 @@ async fn a_killed_engine_comes_back_and_the_job_with_it() {
         assert!(begin.elapsed() < Duration::from_secs(60), "no step was made");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let killed = std::process::Command::new("pkill").args(["-9", "-P", &program.pid().to_string()]).status().unwrap();
-    assert!(killed.success());
+    assert!(program.kill_engine());
     let begin = Instant::now();
     let other = Api::of(&program, "bob").get("/me").await;
     println!("the panel answered {:.0?} after the engine's death", begin.elapsed());

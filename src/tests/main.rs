@@ -5,6 +5,8 @@
 mod browser;
 mod contract;
 mod doors;
+mod engine_kills;
+mod full_disk;
 mod fuzz;
 mod jobs_events;
 mod jobs_survive;

@@ -77,6 +77,31 @@ impl Program {
         self.child.id()
     }
 
+    /// Process id of its engine: a child or a child's child. None while there is none.
+    pub(crate) fn engine(&self) -> Option<u32> {
+        let mut looking = vec![self.pid()];
+        while let Some(pid) = looking.pop() {
+            let children = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            let children = children.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+            let children = children.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+            for child in children.filter_map(|pid| pid.parse().ok()) {
+                // A zombie has no command line any more.
+                let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+                if line.split(|b| *b == 0).nth(1) == Some(b"engine") {
+                    return Some(child);
+                }
+                looking.push(child);
+            }
+        }
+        None
+    }
+
+    /// Kills its engine as a crash would. False where there is none.
+    pub(crate) fn kill_engine(&self) -> bool {
+        let pid = self.engine().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
+        pid.is_some_and(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok())
+    }
+
     /// Kills it as a crash would: no signal handler runs.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -76,9 +76,11 @@ impl Task {
                 Input::Ask(Some(ask)) => self.ask(ask),
                 Input::Happened(Some(Happened::Started { pid, stream })) => self.greet(pid, stream),
                 Input::Happened(Some(Happened::NotStarted { why })) => self.lost(EngineStatus::Restarting { why }),
-                Input::Happened(Some(Happened::Ended { exit, log, for_good })) => {
-                    self.bury(log).await;
+                Input::Happened(Some(Happened::Ended { exit, mut log, for_good })) => {
                     let why = exit.to_string();
+                    // Killed from outside it says nothing itself.
+                    log.push(format!("The engine {why}."));
+                    self.bury(log).await;
                     self.lost(if for_good { EngineStatus::Failed { why } } else { EngineStatus::Restarting { why } });
                 }
                 Input::Heard(Some(message)) => self.hear(message),

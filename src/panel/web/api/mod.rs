@@ -38,6 +38,6 @@ fn upload_error(field: &str, e: UploadError) -> AppError {
             AppError::Unavailable("The disk is full. Free some space, then try again.".into())
         }
         UploadError::Disk(e) if e.kind() == std::io::ErrorKind::InvalidFilename => AppError::NotFound,
-        UploadError::Disk(e) => AppError::Internal(e.into()),
+        UploadError::Disk(e) => AppError::disk(&e),
     }
 }
