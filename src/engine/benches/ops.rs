@@ -22,11 +22,18 @@ fn noise(len: usize) -> Vec<f32> {
     (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8e6 - 1.0).collect()
 }
 
-fn weight(backend: &mut CpuBackend, dims: &[usize], kind: WeightKind) -> Weight {
+fn weight(backend: &mut CpuBackend, dtype: Dtype, dims: &[usize], kind: WeightKind) -> Weight {
     let values = noise(dims.iter().product());
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    backend.weight(RawWeight { name: "w", dtype: Dtype::F32, dims, bytes: &bytes }, kind)
+    let bytes: Vec<u8> = match dtype {
+        Dtype::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Dtype::F16 => values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
+        Dtype::Bf16 => values.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
+    };
+    backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes }, kind)
 }
+
+/// The kinds of weights that are compared.
+const DTYPES: [Dtype; 2] = [Dtype::F32, Dtype::F16];
 
 /// Runs a program until two processor seconds are spent.
 fn time(backend: &mut CpuBackend, name: &str, gflop: f64, x: Shape, record: impl FnOnce(&mut Graph<'_>, Buf)) {
@@ -46,7 +53,7 @@ fn time(backend: &mut CpuBackend, name: &str, gflop: f64, x: Shape, record: impl
     }
     let spent = (processor_seconds() - start) / rounds;
     let wall = wall.elapsed().as_secs_f64() / rounds;
-    println!("{name:32} {:9.3} ms of a core {:9.3} ms passed {:7.1} GFLOP/s a core", spent * 1e3, wall * 1e3, gflop / spent);
+    println!("{name:44} {:9.3} ms of a core {:9.3} ms passed {:7.1} GFLOP/s a core", spent * 1e3, wall * 1e3, gflop / spent);
 }
 
 fn main() {
@@ -61,13 +68,16 @@ fn main() {
         (2, 1280, 1280),
         (512, 128, 128),
     ] {
-        let layer = Linear { weight: weight(b, &[out, inputs], WeightKind::Matrix), bias: None, out };
         let gflop = 2e-9 * (rows * inputs * out) as f64;
-        time(b, &format!("linear {rows} x {inputs} x {out}"), gflop, Shape::sequence(1, rows, inputs), |g, x| {
-            g.linear(x, &layer, Activation::None);
-        });
+        for dtype in DTYPES {
+            let layer = Linear { weight: weight(b, dtype, &[out, inputs], WeightKind::Matrix), bias: None, out };
+            let name = format!("linear {rows} x {inputs} x {out}, {dtype:?}");
+            time(b, &name, gflop, Shape::sequence(1, rows, inputs), |g, x| {
+                g.linear(x, &layer, Activation::None);
+            });
+        }
     }
-    let layer = Linear { weight: weight(b, &[2560, 320], WeightKind::Geglu), bias: None, out: 1280 };
+    let layer = Linear { weight: weight(b, Dtype::F32, &[2560, 320], WeightKind::Geglu), bias: None, out: 1280 };
     time(b, "linear 4096 x 320 x 2560, gated", 2e-9 * (4096 * 320 * 2560u64) as f64, Shape::sequence(1, 4096, 320), |g, x| {
         g.linear(x, &layer, Activation::Geglu);
     });
@@ -82,11 +92,14 @@ fn main() {
         (2, 16, 128, 128),
         (2, 32, 4, 64),
     ] {
-        let layer = Conv2d { weight: weight(b, &[out, inputs, 3, 3], WeightKind::Matrix), bias: None, kernel: 3, out };
         let gflop = 2e-9 * (n * side * side * 9 * inputs * out) as f64;
-        time(b, &format!("conv {n} x {side} x {side}, {inputs} to {out}"), gflop, Shape::new(n, side, side, inputs), |g, x| {
-            g.conv2d(x, &layer);
-        });
+        for dtype in DTYPES {
+            let layer = Conv2d { weight: weight(b, dtype, &[out, inputs, 3, 3], WeightKind::Matrix), bias: None, kernel: 3, out };
+            let name = format!("conv {n} x {side} x {side}, {inputs} to {out}, {dtype:?}");
+            time(b, &name, gflop, Shape::new(n, side, side, inputs), |g, x| {
+                g.conv2d(x, &layer);
+            });
+        }
     }
     for (n, queries, heads, size) in [(2, 4096, 8, 40), (2, 1024, 8, 80), (2, 256, 8, 160), (1, 4096, 1, 512), (2, 1024, 4, 16)] {
         let gflop = 4e-9 * (n * queries * queries * heads * size) as f64;
@@ -97,8 +110,12 @@ fn main() {
         });
     }
     for (n, side, c) in [(2, 64, 320), (2, 16, 1280), (2, 32, 64)] {
-        let norm =
-            Norm { weight: weight(b, &[c], WeightKind::Plain), bias: weight(b, &[c], WeightKind::Plain), eps: 1e-5, groups: 32 };
+        let norm = Norm {
+            weight: weight(b, Dtype::F32, &[c], WeightKind::Plain),
+            bias: weight(b, Dtype::F32, &[c], WeightKind::Plain),
+            eps: 1e-5,
+            groups: 32,
+        };
         time(b, &format!("group norm, SiLU {n} x {side} x {side} x {c}"), 0.0, Shape::new(n, side, side, c), |g, x| {
             g.group_norm_silu(x, &norm);
         });

@@ -33,7 +33,7 @@ struct Product<'a> {
 }
 
 pub(super) fn linear(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop: &AtomicBool, op: &Linear) {
-    let (dst, [x, residual], _) = arena.views(op.dst, [op.x, op.residual.unwrap_or(op.x)]);
+    let (dst, [x, residual], scratch) = arena.views(op.dst, [op.x, op.residual.unwrap_or(op.x)]);
     let depth = op.x.shape.c;
     let product = Product {
         weight: matrix(weights, op.weight),
@@ -44,7 +44,7 @@ pub(super) fn linear(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop:
         zeros,
     };
     let (rows, cols) = (op.x.shape.rows(), op.dst.shape.c);
-    product.run(stop, dst, (1, rows, cols), |first, tile| {
+    product.run(stop, (dst, scratch), (1, rows, cols), |first, tile| {
         for (r, operands) in x[first * depth..].chunks_exact(depth).take(tile.count()).enumerate() {
             tile.set(0, r, operands);
         }
@@ -52,7 +52,7 @@ pub(super) fn linear(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop:
 }
 
 pub(super) fn conv2d(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop: &AtomicBool, op: &Conv2d) {
-    let (dst, [x, shift, residual], _) = arena.views(op.dst, [op.x, op.shift.unwrap_or(op.x), op.residual.unwrap_or(op.x)]);
+    let (dst, [x, shift, residual], scratch) = arena.views(op.dst, [op.x, op.shift.unwrap_or(op.x), op.residual.unwrap_or(op.x)]);
     let product = Product {
         weight: matrix(weights, op.weight),
         bias: op.bias.map(|b| plain(weights, b)),
@@ -64,7 +64,7 @@ pub(super) fn conv2d(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop:
     let (from, to) = (op.x.shape, op.dst.shape);
     let (height, width) = op.resize.unwrap_or((from.h, from.w));
     let (down, across) = (nearest(from.h, height), nearest(from.w, width));
-    product.run(stop, dst, (to.n, to.h * to.w, to.c), |first, tile| {
+    product.run(stop, (dst, scratch), (to.n, to.h * to.w, to.c), |first, tile| {
         for r in 0..tile.count() {
             let pixel = first + r;
             let (n, oy, ox) = (pixel / (to.h * to.w), pixel / to.w % to.h, pixel % to.w);
@@ -79,6 +79,16 @@ pub(super) fn conv2d(arena: &mut Arena, weights: &[Packed], zeros: &[f32], stop:
             }
         }
     });
+}
+
+/// Taps that are multiplied before going on to the next rows.
+fn block_taps(w: &Matrix) -> usize {
+    (BLOCK_DEPTH / w.depth).clamp(1, w.taps)
+}
+
+/// Elements of working memory that each thread needs to multiply with a weight.
+pub(super) fn product_scratch(w: &Matrix) -> usize {
+    w.scratch(block_taps(w))
 }
 
 /// The row of a picture of `from` rows that is nearest to row i of the same picture enlarged to `to` rows. In f32
@@ -107,7 +117,7 @@ impl Product<'_> {
     fn run<'x>(
         &self,
         stop: &AtomicBool,
-        dst: &mut [f32],
+        (dst, scratch): (&mut [f32], &mut [f32]),
         extent: (usize, usize, usize),
         operands: impl Fn(usize, &mut Rows<'x>) + Sync,
     ) where
@@ -122,23 +132,22 @@ impl Product<'_> {
         // Whichever of weights and operands is larger should be read from memory once only.
         let down = cols * w.taps > pictures * rows;
         let grid = Grid { pictures, rows, cols, block_rows, block_cols, down };
-        grid.each(stop, dst, &mut [], |rect, _| self.block(rect, rows, &operands));
+        grid.each(stop, dst, scratch, |rect, scratch| self.block(rect, rows, &operands, scratch));
     }
 
     /// One rectangle of the result.
-    fn block<'x>(&self, mut rect: Rect<'_>, picture_rows: usize, operands: &impl Fn(usize, &mut Rows<'x>))
+    fn block<'x>(&self, mut rect: Rect<'_>, picture_rows: usize, operands: &impl Fn(usize, &mut Rows<'x>), scratch: &mut [f32])
     where
         Self: 'x,
     {
         let w = self.weight;
-        let block_taps = (BLOCK_DEPTH / w.depth).clamp(1, w.taps);
+        let block_taps = block_taps(w);
         for col in rect.cols.clone().step_by(PANEL) {
             let mut sums = [[[0.0f32; ROWS * PANEL]; BLOCK_TILES]; 2];
             for (half, sums) in sums.iter_mut().enumerate().take(w.halves()) {
-                let (panel, width) = w.panel(half, col);
                 for tap in (0..w.taps).step_by(block_taps) {
                     let taps = block_taps.min(w.taps - tap);
-                    let part = &panel[tap * w.depth * width..][..taps * w.depth * width];
+                    let (part, width) = w.panel(half, col, tap..tap + taps, scratch);
                     for (first, sums) in rect.rows.clone().step_by(ROWS).zip(sums.iter_mut()) {
                         let mut tile = Rows::new(w.taps, ROWS.min(rect.rows.end - first), w.depth, self.zeros);
                         operands(first, &mut tile);

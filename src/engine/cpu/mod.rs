@@ -112,9 +112,13 @@ impl Backend for CpuBackend {
     }
 
     fn scratch_len(&self, op: &Op) -> usize {
+        let threads = self.pool.current_num_threads();
+        let product = |weight| threads * matmul::product_scratch(matmul::matrix(&self.weights, weight));
         match op {
             Op::GroupNorm(op) => norm::group_norm_scratch(op.x.shape),
-            Op::Attention(op) => self.pool.current_num_threads() * attention::attention_scratch(op),
+            Op::Attention(op) => threads * attention::attention_scratch(op),
+            Op::Linear(op) => product(op.weight),
+            Op::Conv2d(op) => product(op.weight),
             _ => 0,
         }
     }

@@ -1,6 +1,6 @@
 //! Every operation against the same formula in f64, and the same bits whatever the threads and the batch.
 
-use super::CpuBackend;
+use super::{CpuBackend, pack};
 use crate::{
     nn::layers::{Conv2d, Linear, Norm},
     ops::{self, Activation, Backend, Buf, Dtype, Op, RawWeight, Shape, Weight, WeightKind},
@@ -334,6 +334,49 @@ fn sums_limits_and_masks() {
     close(&with(&threshold, &[0.5, 100.0], Shape::vector(2)), &expected, 1e-6);
     let expected: Vec<f64> = a.iter().map(|x| f64::from(*x).clamp(-2.0, 2.0) / 2.0).collect();
     close(&with(&threshold, &[0.5, 2.0], Shape::vector(2)), &expected, 1e-6);
+}
+
+/// Weights of half types give the bits that the same numbers give as f32, in half the memory.
+#[test]
+fn half_weights_change_no_bit() {
+    let shape = Shape::new(1, 20, 23, 300);
+    let x = noise(shape.len(), 1);
+    let numbers = noise(70 * 300 * 9, 2);
+    for (dtype, size) in [(Dtype::F16, 2), (Dtype::Bf16, 2)] {
+        let half: Vec<u8> = match dtype {
+            Dtype::F16 => numbers.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+            _ => numbers.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect(),
+        };
+        let wide: Vec<u8> = pack::floats(dtype, &half).iter().flat_map(|v| v.to_le_bytes()).collect();
+        let with = |dtype: Dtype, bytes: &[u8]| {
+            let mut backend = CpuBackend::new(3);
+            let mut weight = |dims: &[usize], kind| {
+                let len = dims.iter().product::<usize>() * dtype.size();
+                backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes[..len] }, kind)
+            };
+            let conv = Conv2d { weight: weight(&[70, 300, 3, 3], WeightKind::Matrix), bias: None, kernel: 3, out: 70 };
+            let linear = Linear { weight: weight(&[70, 300], WeightKind::Matrix), bias: None, out: 70 };
+            let gated = Linear { weight: weight(&[70, 300], WeightKind::Geglu), bias: None, out: 35 };
+            let mut planner = Planner::new();
+            let input = planner.keep(shape);
+            let results = [70, 70, 35].map(|c| planner.keep(shape.channels(c)));
+            let program = planner.program("all", &backend, |g| {
+                let found = [
+                    g.conv2d(input, &conv),
+                    g.linear(input, &linear, Activation::Gelu),
+                    g.linear(input, &gated, Activation::Geglu),
+                ];
+                results.iter().zip(found).for_each(|(to, from)| g.store(*to, from));
+            });
+            backend.reserve(&planner.finish()).unwrap();
+            backend.write(input, &x);
+            backend.run(&program.ops, &mut || ControlFlow::Continue(())).unwrap();
+            (results.map(|buf| crate::session::read(&backend, buf)), backend.weight_bytes())
+        };
+        let (narrow, wide) = (with(dtype, &half), with(Dtype::F32, &wide));
+        assert!(narrow.0 == wide.0, "{dtype:?} changes a result");
+        assert_eq!(narrow.1 * 4, wide.1 * size);
+    }
 }
 
 #[test]
