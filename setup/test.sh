@@ -10,7 +10,8 @@ for arg in "$@"; do
     *) echo "usage: setup/test.sh [--long]" >&2; exit 2 ;;
   esac
 done
-export EASEL_TEST_LONG=$long
+# Not EASEL_…: those are settings of the program, which refuses one that it does not know.
+export TESTS_LONG=$long
 
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
@@ -22,7 +23,22 @@ missing=()
 need chromium chromium
 need chromedriver chromium-driver
 need wrk wrk
-python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+need shellcheck shellcheck
+need git git
+need ssh-keygen openssh-client
+need openssl openssl
+PATH=$PATH:/usr/sbin need sshd openssh-server
+need curl curl
+PATH=$PATH:/usr/sbin need nginx nginx-light
+PATH=$PATH:/usr/sbin need dockerd docker.io
+# With docker.io until Debian 12, a package of its own from 13 on.
+if ! command -v docker >/dev/null 2>&1 && [ "$(. /etc/os-release && echo "${VERSION_ID:-12}")" -ge 13 ] 2>/dev/null; then
+  missing+=(docker-cli)
+fi
+need ip iproute2
+{ [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || missing+=(busybox-static)
+# Debian's own: tools run as users of their own, who cannot reach one in somebody's home.
+/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   sudo=''
   [ "$(id -u)" -eq 0 ] || sudo=sudo
@@ -39,8 +55,19 @@ if [ ! -x $tools/bin/cargo-deny ]; then
   cargo install cargo-deny --version 0.20.2 --locked --quiet --root $tools
 fi
 if [ ! -x $tools/python/bin/schemathesis ]; then
-  python3 -m venv $tools/python
+  /usr/bin/python3 -m venv $tools/python
   $tools/python/bin/pip --disable-pip-version-check --quiet install schemathesis==4.32.5
+fi
+# The scripts of tools install Python packages with it.
+if [ ! -x $tools/python/bin/uv ]; then
+  $tools/python/bin/pip --disable-pip-version-check --quiet install uv==0.13.9
+fi
+# Rivals of the terminal: one beside it in each run, the other, which compiles and is large, in long ones.
+if ! $tools/python/bin/python -c 'import terminado' 2>/dev/null; then
+  $tools/python/bin/python -m pip --disable-pip-version-check --quiet install terminado==0.18.1
+fi
+if [ $long = 1 ] && [ ! -d $tools/wetty/node_modules/wetty ]; then
+  npm install --prefix $tools/wetty --no-fund --no-audit --silent wetty@3.2.0
 fi
 
 step "format"
@@ -59,7 +86,10 @@ step "licences, sources and bans of the dependencies"
 $tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step "tests"
-cargo test --release --workspace --locked
+cargo test --release --workspace --locked -- --skip measured::
+
+step "tests that measure, one at a time"
+cargo test --release --workspace --locked --test easel-tests -- measured:: --test-threads 1
 
 if [ -n "${CI:-}" ]; then
   step "the git tree is clean"

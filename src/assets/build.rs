@@ -47,7 +47,8 @@ fn main() {
     need_node();
     install(&here, &shared);
     let modules = shared.join("node_modules");
-    run(Command::new("node").arg(modules.join("typescript/bin/tsc")).args(["--noEmit", "--project"]).arg(&here), "type check");
+    let project = project(&here, &shared);
+    run(Command::new("node").arg(modules.join("typescript/bin/tsc")).args(["--noEmit", "--project"]).arg(project), "type check");
     let bundle = out.join("bundle");
     run(Command::new("node").arg(here.join("bundle.mjs")).arg(&bundle).arg("--modules").arg(&modules), "bundle");
     let index = fs::read_to_string(bundle.join("index.json")).expect("the bundler wrote it");
@@ -88,6 +89,18 @@ fn install(here: &Path, shared: &Path) {
     let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     run(Command::new(npm).args(arguments).current_dir(shared), "npm ci");
     fs::write(stamp, lock).expect("target is writable");
+}
+
+/// The type checker's settings with the place of the packages, which lie outside the sources.
+fn project(here: &Path, shared: &Path) -> PathBuf {
+    let settings = serde_json::json!({
+        "extends": here.join("tsconfig.json"),
+        "compilerOptions": { "paths": { "*": [shared.join("node_modules/*")] } },
+        "include": [here.join("ts")],
+    });
+    let file = shared.join("tsconfig.json");
+    fs::write(&file, settings.to_string()).expect("target is writable");
+    file
 }
 
 fn run(command: &mut Command, what: &str) {

@@ -75,9 +75,11 @@ const common = {
 };
 /** Runs before the first paint, as a plain script: it must not wait for modules. */
 const early = { ...common, entryPoints: [join(here, "ts/early.ts")], format: "iife", target: "es2022" };
+/** At a tool's address only what the gate hands out is there: one file, no chunks. */
+const gate = { ...early, entryPoints: [join(here, "ts/gate.ts")], target: ["chrome123", "firefox121", "safari17.5"] };
 const pages = {
   ...common,
-  entryPoints: ["shell", "doors", "studio", "gallery", "picture", "worker"].map((e) => join(here, `ts/${e}.ts`)),
+  entryPoints: ["shell", "doors", "studio", "gallery", "picture", "terminal", "tools", "datasets", "dataset", "admin", "worker"].map((e) => join(here, `ts/${e}.ts`)),
   format: "esm",
   splitting: true,
   target: ["chrome123", "firefox121", "safari17.5"],
@@ -93,12 +95,12 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 
 if (watch) {
-  for (const options of [early, pages, styles]) await (await esbuild.context(options)).watch();
+  for (const options of [early, gate, pages, styles]) await (await esbuild.context(options)).watch();
   for (const f of readdirSync(join(here, "files"))) writeFileSync(join(out, f), readFileSync(join(here, "files", f)));
   console.log(`watching; serve with EASEL_ASSETS=${out}`);
 } else {
   const metas = [];
-  for (const options of [early, pages, styles]) metas.push((await esbuild.build(options)).metafile);
+  for (const options of [early, gate, pages, styles]) metas.push((await esbuild.build(options)).metafile);
   writeIndex(metas);
 }
 

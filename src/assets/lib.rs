@@ -109,7 +109,7 @@ mod tests {
             let chunks = entry.imports.iter().filter_map(|n| find(n));
             std::iter::once(entry).chain(chunks).map(|a| (a.name, a.gzip.map_or(0, <[u8]>::len))).collect::<Vec<_>>()
         };
-        for page in ["doors.js", "studio.js", "gallery.js", "picture.js"] {
+        for page in ["doors.js", "studio.js", "gallery.js", "picture.js", "admin.js"] {
             let mut files = [weight("shell.js"), weight("early.js"), weight(page)].concat();
             files.sort_unstable();
             files.dedup();

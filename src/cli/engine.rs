@@ -21,7 +21,9 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     // First of all, before anything else opens a file.
     let stream = engine::process::inherited_stream()
         .context("this is started by `easel serve`; to make pictures without a server, use `easel generate`")?;
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(tracing::Level::INFO).init();
+    // The panel's log gives each line its time.
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(tracing::Level::INFO);
+    log.without_time().with_target(false).init();
     let settings = Settings {
         models: shared.load()?.data.join("models"),
         idle: Duration::from_secs(args.idle_s),

@@ -334,6 +334,7 @@ mod tests {
             family: "sd15".into(),
             bytes: 0,
             embedded: false,
+            place: String::new(),
             about: String::new(),
             native: (64, 64),
             side: (64, 64),

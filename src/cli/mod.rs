@@ -2,16 +2,21 @@
 //! there are and how their failures become exit codes; knows none of their work.
 
 mod bench;
+mod check_setup;
 mod doctor;
 mod engine;
 mod generate;
 mod golden;
+mod guardian;
+mod init;
 mod key;
+mod log_ring;
 mod models;
 mod offline;
 mod secret;
 mod serve;
 mod status;
+mod sync;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -73,6 +78,11 @@ enum Command {
     /// Be the inference engine of a running panel (started by `serve`)
     #[command(hide = true)]
     Engine(engine::Args),
+    /// Stand between a running panel and one service (started by `serve`)
+    #[command(hide = true)]
+    Guardian(guardian::Args),
+    /// Be process 1 of a container: start a program, pass signals on, reap what falls to it
+    Init(init::Args),
     /// Make pictures here, without a server
     Generate(generate::Args),
     /// List, add or remove models
@@ -87,8 +97,12 @@ enum Command {
     Bench(bench::Args),
     /// Is a server running on this data folder, and how is it?
     Status(status::Args),
+    /// Bring the repositories of the configuration in step
+    Sync(sync::Args),
     /// Check the machine and the data folder
     Doctor(doctor::Args),
+    /// Check the folders of tools: what each says about itself, and its scripts
+    CheckSetup(check_setup::Args),
 }
 
 /// How the program ends. The numbers are documented in `--help`.
@@ -131,6 +145,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         None => serve::run(shared, cli.serve),
         Some(Command::Serve(args)) => serve::run(shared, args.or(cli.serve)),
         Some(Command::Engine(args)) => engine::run(shared, args),
+        Some(Command::Guardian(args)) => guardian::run(args),
+        Some(Command::Init(args)) => return init::run(args),
         Some(Command::Generate(args)) => generate::run(shared, args),
         Some(Command::Models(args)) => models::run(shared, args),
         Some(Command::User(args)) => user::run(shared, args),
@@ -138,7 +154,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Some(Command::Golden(args)) => golden::run(shared, args),
         Some(Command::Bench(args)) => bench::run(shared, args),
         Some(Command::Status(args)) => status::run(shared, args),
+        Some(Command::Sync(args)) => sync::run(shared, args),
         Some(Command::Doctor(args)) => doctor::run(shared, args),
+        Some(Command::CheckSetup(args)) => check_setup::run(shared, args),
     };
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),

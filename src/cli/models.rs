@@ -2,11 +2,13 @@
 //! engine's library tells.
 
 mod download;
+mod work;
 
 use super::{Exit, Failure, Shared, say};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Subcommand;
 use engine::library::{Library, Source, check_file};
+use protocol::model::{is_plain_name, is_weights_name};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -39,14 +41,26 @@ enum What {
         /// Its id, as the list has it
         id: String,
     },
+    /// Do one task for a running panel (started by it)
+    #[command(hide = true)]
+    Work,
 }
 
 pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
+    if let What::Work = args.what {
+        // First of all, before anything else opens a file.
+        let stream = engine::process::inherited_stream().context("this is started by `easel serve`")?;
+        return work::run(&shared.load()?.data.join("models"), stream);
+    }
     let models = shared.load()?.data.join("models");
     match args.what {
         What::List => list(&models),
         What::Add { from, name, sha256 } => add(&models, &from, name.as_deref(), sha256.as_deref())?,
-        What::Rm { id } => remove(&models, &id).map_err(|why| Failure { exit: Exit::Refused, why })?,
+        What::Rm { id } => {
+            remove(&models, &id).map_err(|why| Failure { exit: Exit::Refused, why })?;
+            say(format_args!("removed {id}"));
+        }
+        What::Work => unreachable!("done above"),
     }
     Ok(Exit::Done)
 }
@@ -74,7 +88,9 @@ fn add(models: &Path, from: &str, name: Option<&str>, sha256: Option<&str>) -> a
     fs::create_dir_all(models).with_context(|| format!("making {}", models.display()))?;
     if from.starts_with("http://") || from.starts_with("https://") {
         let added = download::run(models, from, name, sha256)?;
-        return added_as(models, &added);
+        let (id, family) = added_as(models, &added)?;
+        say(format_args!("added {id} ({family})"));
+        return Ok(());
     }
     ensure!(sha256.is_none(), "--sha256 is for downloads");
     let from = Path::new(from);
@@ -87,29 +103,25 @@ fn add(models: &Path, from: &str, name: Option<&str>, sha256: Option<&str>) -> a
         discard(&part);
         return Err(why);
     }
-    added_as(models, &target)
+    let (id, family) = added_as(models, &target)?;
+    say(format_args!("added {id} ({family})"));
+    Ok(())
 }
 
-/// Tells under which id the new model is found.
-fn added_as(models: &Path, target: &Path) -> anyhow::Result<()> {
+/// Under which id the new model is found, and its family.
+fn added_as(models: &Path, target: &Path) -> anyhow::Result<(String, String)> {
     let library = Library::scan(models);
     let is_it = |source: &Source| matches!(source, Source::Folder(p) | Source::File(p) if p == target);
     let entry = library.entries.iter().find(|e| is_it(&e.source)).context("the new model is not found again")?;
-    say(format_args!("added {} ({})", entry.info.id, entry.info.family));
-    Ok(())
+    Ok((entry.info.id.clone(), entry.info.family.clone()))
 }
 
 /// Where a model of this name goes. A name is one plain component: never a path, never hidden.
 fn target(models: &Path, name: &str, is_folder: bool) -> anyhow::Result<PathBuf> {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ' | '(' | ')' | '+');
-    ensure!(
-        !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain) && name.len() <= 200,
-        "\"{name}\" is no name for a model; give one with --name"
-    );
-    let has_ending = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
-    ensure!(is_folder || has_ending, "{name} does not end in .safetensors; only such files are read");
+    ensure!(is_plain_name(name), "\"{name}\" is no name for a model; give one of letters, digits and . _ - ( ) +");
+    ensure!(is_folder || is_weights_name(name), "{name} does not end in .safetensors; only such files are read");
     let target = models.join(name);
-    ensure!(!target.exists(), "{} is there already; remove it first, or give another --name", target.display());
+    ensure!(!target.exists(), "{} is there already; remove it first, or give another name", target.display());
     Ok(target)
 }
 
@@ -164,7 +176,8 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(fs::File::open(to)?.sync_all()?)
 }
 
-fn remove(models: &Path, id: &str) -> anyhow::Result<()> {
+/// Removes a model; its place below `models/`.
+fn remove(models: &Path, id: &str) -> anyhow::Result<String> {
     let library = Library::scan(models);
     let entry = library.get(id).with_context(|| format!("there is no model \"{id}\""))?;
     match &entry.source {
@@ -177,8 +190,7 @@ fn remove(models: &Path, id: &str) -> anyhow::Result<()> {
         }
         Source::File(path) => fs::remove_file(path)?,
     }
-    say(format_args!("removed {id}"));
-    Ok(())
+    Ok(entry.info.place.clone())
 }
 
 #[cfg(test)]

@@ -1,17 +1,25 @@
 //! `easel serve`: logs, configuration, the web application, an orderly stop. Knows no routes.
 
-use super::{Exit, Failure, Shared, say};
+use super::{Exit, Failure, Shared, log_ring::ToRing, say};
 use anyhow::Context as _;
 use panel::config::{ConfigError, Flags, LogFormat};
 use panel::control::in_words;
 use panel::datafolder::DataFolderError;
 use panel::engine_client::{EngineStatus, EngineView};
+use panel::logs::Ring;
 use panel::startup::Application;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::sync::watch;
+use tracing::{Level, Metadata};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// Days of log files that are kept.
 const KEPT_LOGS: usize = 14;
@@ -37,6 +45,9 @@ pub(crate) struct Args {
     /// Threads of the engine on the CPU; 0 takes one for each core [default: 0]
     #[arg(long, value_name = "N")]
     engine_threads: Option<usize>,
+    /// The folder of tools, used as it is [default: the one inside the program]
+    #[arg(long, value_name = "DIR")]
+    setup: Option<PathBuf>,
     /// Print a commented easel.toml and stop
     #[arg(long)]
     print_config: bool,
@@ -52,6 +63,7 @@ impl Args {
             log: self.log.or(before.log),
             log_format: self.log_format.or(before.log_format),
             engine_threads: self.engine_threads.or(before.engine_threads),
+            setup: self.setup.or(before.setup),
             print_config: self.print_config || before.print_config,
         }
     }
@@ -65,6 +77,7 @@ impl Args {
             log: self.log.clone(),
             log_format: self.log_format.clone(),
             engine_threads: self.engine_threads,
+            setup: self.setup.clone(),
             ..shared.flags()
         }
     }
@@ -77,11 +90,12 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let config = panel::Config::load(args.flags(shared)).map_err(|e| Failure { exit: Exit::Config, why: e.into() })?;
-    let _log = start_logging(&config.log, config.log_format, &config.data.join("logs"))?;
+    let ring = Ring::default();
+    let _log = start_logging(&config.log, config.log_format, &config.data.join("logs"), ring.clone())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting the runtime")?;
     let served = runtime.block_on(async {
-        let application = Application::build(config).await?;
+        let application = Application::build(config, ring).await?;
         welcome(&application);
         let engine = tokio::spawn(tell_engine(application.app().engine.watch()));
         let served = application.run_until_stopped().await;
@@ -93,11 +107,17 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Standard output as `format` says, and JSON lines in `folder`, one file a day. The guard writes the
-/// rest of the log when it is dropped.
-fn start_logging(filter: &str, format: LogFormat, folder: &Path) -> Result<tracing_appender::non_blocking::WorkerGuard, Failure> {
+/// Standard output as `format` says, JSON lines in `folder`, one file a day, and the newest lines in `ring`. The guard
+/// writes the rest of the log when it is dropped.
+fn start_logging(
+    filter: &str,
+    format: LogFormat,
+    folder: &Path,
+    ring: Ring,
+) -> Result<tracing_appender::non_blocking::WorkerGuard, Failure> {
     let parsed = || EnvFilter::try_new(filter).with_context(|| format!("log = \"{filter}\" is not a filter"));
-    let filters = (parsed().map_err(config_error)?, parsed().map_err(config_error)?);
+    let filters = [parsed().map_err(config_error)?, parsed().map_err(config_error)?, parsed().map_err(config_error)?];
+    let [for_stdout, for_file, for_ring] = filters;
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
@@ -115,10 +135,17 @@ fn start_logging(filter: &str, format: LogFormat, folder: &Path) -> Result<traci
     let stdout =
         if as_text { fmt::layer().with_target(false).compact().boxed() } else { fmt::layer().json().flatten_event(true).boxed() };
     tracing_subscriber::registry()
-        .with(stdout.with_filter(filters.0))
-        .with(fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(filters.1))
+        .with(stdout.with_filter(for_stdout.and(filter_fn(may_be_told))))
+        .with(fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(for_file.and(filter_fn(may_be_told))))
+        .with(ToRing(ring).with_filter(for_ring.and(filter_fn(may_be_told))))
         .init();
     Ok(guard)
+}
+
+/// The client of container engines writes whole requests and answers at its lower levels, and tokens stand in those. Whatever an
+/// admin's filter says, they are in no log.
+fn may_be_told(what: &Metadata<'_>) -> bool {
+    *what.level() <= Level::INFO || !what.target().starts_with("bollard")
 }
 
 /// What standard output is told, and no log: where to go, and secrets that are shown once.

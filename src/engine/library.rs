@@ -176,6 +176,7 @@ impl Scan {
         match describe(&source, name) {
             Ok((mut info, family)) => {
                 info.id = self.free_id(&info.id, below);
+                info.place = below.to_owned();
                 let changed = changed(&source);
                 self.found.entries.push(Entry { info, source, family, changed });
             }

@@ -103,7 +103,11 @@ impl Encoder {
     }
 }
 
-fn jpeg(picture: &Rgb8) -> Result<Vec<u8>, EncodeError> {
+/// A JPEG without a recipe.
+///
+/// # Errors
+/// A side over what the format holds (65,535).
+pub fn jpeg(picture: &Rgb8) -> Result<Vec<u8>, EncodeError> {
     let mut file = Vec::with_capacity(picture.data().len() / 4);
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)
         .encode(picture.data(), picture.width(), picture.height(), image::ExtendedColorType::Rgb8)

@@ -89,13 +89,17 @@ fn easel(json: &str) -> Option<Draft> {
     draft.prompt.is_some().then_some(draft)
 }
 
-/// The text chunks `parameters` and `easel` in front of the pixels, where every known program puts them.
-fn png_texts(bytes: &[u8]) -> exif::Texts {
+/// Text chunks in front of the pixels, where every known program puts them, by their keys.
+pub(crate) fn png_text<const N: usize>(bytes: &[u8], keys: [&str; N]) -> [Option<String>; N] {
     let limits = png::Limits { bytes: MAX_TEXT };
-    let Ok(reader) = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info() else {
-        return exif::Texts::default();
-    };
-    let info = reader.info();
+    match png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info() {
+        Ok(reader) => keys.map(|key| text(reader.info(), key)),
+        Err(_) => keys.map(|_| None),
+    }
+}
+
+/// The text of a chunk, of whichever of the three kinds.
+fn text(info: &png::Info<'_>, key: &str) -> Option<String> {
     let plain = |key: &str| {
         let chunk = info.uncompressed_latin1_text.iter().find(|t| t.keyword == key)?;
         Some(latin_1_or_utf_8(&chunk.text))
@@ -110,14 +114,19 @@ fn png_texts(bytes: &[u8]) -> exif::Texts {
         chunk.decompress_text_with_limit(MAX_TEXT).ok()?;
         chunk.get_text().ok()
     };
-    let text = |key: &str| international(key).or_else(|| plain(key)).or_else(|| squeezed(key));
-    let mut texts = exif::Texts { comment: text("parameters"), json: text("easel") };
-    if texts == exif::Texts::default()
-        && let Some(raw) = &info.exif_metadata
-    {
-        texts = exif::read(raw.to_vec());
+    international(key).or_else(|| plain(key)).or_else(|| squeezed(key))
+}
+
+/// The settings in a PNG: text chunks, or EXIF where there are none.
+fn png_texts(bytes: &[u8]) -> exif::Texts {
+    let [comment, json] = png_text(bytes, ["parameters", "easel"]);
+    if comment.is_some() || json.is_some() {
+        return exif::Texts { comment, json };
     }
-    texts
+    let limits = png::Limits { bytes: MAX_TEXT };
+    let reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().ok();
+    let raw = reader.and_then(|reader| reader.info().exif_metadata.as_ref().map(|raw| raw.to_vec()));
+    raw.map(exif::read).unwrap_or_default()
 }
 
 /// tEXt is Latin-1 by the standard, but some programs write UTF-8 into it: text that is valid UTF-8 beyond

@@ -1,6 +1,7 @@
 //! Pictures as files: decoding what people upload, encoding what the engine painted, thumbnails, and the
 //! recipe inside a file. Knows pixels, files and recipes; knows no tensors, no web and no store.
 
+pub mod comfy;
 pub mod decode;
 pub mod encode;
 mod exif;

@@ -1,8 +1,12 @@
 //! Finished pictures: files below `outputs/`, rows in the store. A file is durable before its row, and its
 //! row before anybody hears of it. Knows no HTTP and no engine.
 
+mod made;
 mod shown;
+mod taken;
 
+use made::Incoming;
+pub use made::{InComfyUi, Made};
 pub use shown::{ArtifactView, Filter, download_name, parse_month};
 
 use crate::{
@@ -15,6 +19,7 @@ use crate::{
 use anyhow::Context;
 use protocol::{JobId, Recipe};
 use std::{
+    collections::HashMap,
     fs::File,
     io,
     path::Path,
@@ -49,8 +54,8 @@ pub struct Artifact {
     pub bytes: u64,
     /// When it was finished.
     pub created: i64,
-    /// The recipe of this picture alone.
-    pub recipe: Recipe,
+    /// How it was made.
+    pub made: Made,
     /// When it was deleted.
     pub deleted: Option<i64>,
 }
@@ -115,6 +120,10 @@ impl Artifacts {
     /// # Errors
     /// When the disk or the store refuses; then neither file nor row is left.
     pub async fn publish(&self, profile: &ProfileId, job: &JobId, picture: NewPicture) -> anyhow::Result<()> {
+        self.put(profile, job, picture.into()).await
+    }
+
+    async fn put(&self, profile: &ProfileId, job: &JobId, picture: Incoming) -> anyhow::Result<()> {
         let of_job = job.clone();
         if self.store.read(move |c| store::artifacts::indexes(c, &of_job)).await?.contains(&picture.index) {
             return Ok(());
@@ -130,22 +139,21 @@ impl Artifacts {
         Ok(())
     }
 
-    fn describe(&self, profile: &ProfileId, job: &JobId, picture: &NewPicture) -> Artifact {
+    fn describe(&self, profile: &ProfileId, job: &JobId, picture: &Incoming) -> Artifact {
         let (id, now) = (ulid::Ulid::generate().to_string(), self.clock.now());
         let month = now.strftime("%Y-%m");
-        let format = picture.recipe.format;
         Artifact {
-            path: format!("{profile}/{month}/{id}.{}", format.extension()),
+            path: format!("{profile}/{month}/{id}.{}", picture.extension),
             id,
             profile: profile.clone(),
             job: job.clone(),
             index: picture.index,
             width: picture.width,
             height: picture.height,
-            mime: format.mime().into(),
+            mime: picture.mime.clone(),
             bytes: picture.file.len() as u64,
             created: now.as_millisecond(),
-            recipe: picture.recipe.clone(),
+            made: picture.made.clone(),
             deleted: None,
         }
     }
@@ -177,6 +185,15 @@ impl Artifacts {
         Ok(found.filter(|a| a.deleted.is_none()))
     }
 
+    /// The newest pictures that the studio itself made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn made_here(&self, profile: &ProfileId, limit: u32) -> Result<Vec<Artifact>, StoreError> {
+        let profile = profile.clone();
+        self.store.read(move |c| store::artifacts::made_here(c, &profile, limit)).await
+    }
+
     /// A page of a gallery, newest first, and how many there are in all.
     ///
     /// # Errors
@@ -194,6 +211,14 @@ impl Artifacts {
             Ok((page, store::artifacts::count(c, &profile, &filter)?))
         };
         self.store.read(read).await
+    }
+
+    /// How many pictures each profile keeps, by its id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_each(&self) -> Result<HashMap<String, u64>, StoreError> {
+        Ok(self.store.read(|c| store::artifacts::of_each(c)).await?.into_iter().collect())
     }
 
     /// Id, width, height and time (ms) of every picture that passes a filter, newest first.
@@ -292,7 +317,7 @@ fn remake_thumb(outputs: &Beneath, a: &Artifact) -> anyhow::Result<Vec<u8>> {
     Ok(thumb)
 }
 
-fn write_files(outputs: &Beneath, a: &Artifact, picture: &NewPicture) -> io::Result<()> {
+fn write_files(outputs: &Beneath, a: &Artifact, picture: &Incoming) -> io::Result<()> {
     let (folder, name) = split(&a.path);
     let (thumbs, thumb) = split(&thumb_path(a));
     outputs.write(&thumbs, &thumb, &picture.thumb)?;

@@ -3,24 +3,67 @@
 
 use rustix::{
     fd::{AsFd, OwnedFd},
-    fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, renameat, unlinkat},
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, mkdirat, openat, openat2, renameat, renameat_with,
+        unlinkat,
+    },
     io::Errno,
 };
 use std::{fs::File, io, io::Read, io::Write, path::Path, sync::Arc};
 
-/// Mode of folders and files that are made: the panel's uid alone.
-const PRIVATE_FOLDER: u32 = 0o700;
-const PRIVATE_FILE: u32 = 0o600;
+/// Modes of folders and files that are made.
+#[derive(Clone, Copy, Debug)]
+struct Modes {
+    folder: u32,
+    file: u32,
+}
+
+/// The panel's uid alone.
+const PRIVATE: Modes = Modes { folder: 0o700, file: 0o600 };
+/// Tools read it too, whatever their uid.
+const SHARED: Modes = Modes { folder: 0o755, file: 0o644 };
 
 /// A folder, held open.
 #[derive(Clone, Debug)]
-pub(crate) struct Beneath(Arc<OwnedFd>);
+pub(crate) struct Beneath(Arc<OwnedFd>, Modes);
 
 impl Beneath {
     /// Opens a folder that is trusted, and makes it if absent.
     pub(crate) fn open(folder: &Path) -> io::Result<Beneath> {
         std::fs::create_dir_all(folder)?;
-        Ok(Beneath(Arc::new(File::open(folder)?.into())))
+        Ok(Beneath(Arc::new(File::open(folder)?.into()), PRIVATE))
+    }
+
+    /// The same folder, in which everybody on this machine may read what is made.
+    pub(crate) fn shared(self) -> Beneath {
+        Beneath(self.0, SHARED)
+    }
+
+    /// A folder in it that exists.
+    pub(crate) fn existing(&self, path: &str) -> io::Result<Beneath> {
+        Ok(Beneath(Arc::new(resolve(&self.0, path, OFlags::RDONLY | OFlags::DIRECTORY, 0)?), self.1))
+    }
+
+    /// The names of the files in it; none of folders, links or what else there is.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        self.named(FileType::RegularFile)
+    }
+
+    /// The names of the folders in it; none of links to folders.
+    pub(crate) fn folders(&self) -> io::Result<Vec<String>> {
+        let own = |name: &String| name != "." && name != "..";
+        Ok(self.named(FileType::Directory)?.into_iter().filter(own).collect())
+    }
+
+    fn named(&self, kind: FileType) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&*self.0)? {
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str().ok().filter(|_| entry.file_type() == kind) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// A folder in it, made with its parents if absent.
@@ -28,13 +71,13 @@ impl Beneath {
         let mut at = self.clone();
         for name in path.split('/') {
             let name = plain(name)?;
-            match mkdirat(&*at.0, name, Mode::from_raw_mode(PRIVATE_FOLDER)) {
+            match mkdirat(&*at.0, name, Mode::from_raw_mode(self.1.folder)) {
                 // The new name must be durable before anything in it can be.
                 Ok(()) => File::from(at.0.try_clone()?).sync_all()?,
                 Err(Errno::EXIST) => {}
                 Err(e) => return Err(e.into()),
             }
-            at = Beneath(Arc::new(resolve(&at.0, name, OFlags::RDONLY | OFlags::DIRECTORY, 0)?));
+            at = Beneath(Arc::new(resolve(&at.0, name, OFlags::RDONLY | OFlags::DIRECTORY, 0)?), self.1);
         }
         Ok(at)
     }
@@ -54,7 +97,7 @@ impl Beneath {
 
     /// Opens a file to write, made if absent; keeps what is in it.
     pub(crate) fn writable(&self, path: &str) -> io::Result<File> {
-        Ok(resolve(&self.0, path, OFlags::RDWR | OFlags::CREATE, PRIVATE_FILE)?.into())
+        Ok(resolve(&self.0, path, OFlags::RDWR | OFlags::CREATE, self.1.file)?.into())
     }
 
     /// Writes a file that appears whole and durable under its name, or not at all.
@@ -70,7 +113,7 @@ impl Beneath {
 
     fn write_temporary(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        let mut file = File::from(resolve(&self.0, plain(name)?, flags, PRIVATE_FILE)?);
+        let mut file = File::from(resolve(&self.0, plain(name)?, flags, self.1.file)?);
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -79,6 +122,61 @@ impl Beneath {
     pub(crate) fn publish(&self, from: &str, to: &str) -> io::Result<()> {
         renameat(&*self.0, plain(from)?, &*self.0, plain(to)?)?;
         File::from(self.0.try_clone()?).sync_all()
+    }
+
+    /// Copies what can be read into a new file of this folder, durably.
+    pub(crate) fn copy(&self, mut from: impl Read, name: &str) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let mut file = File::from(resolve(&self.0, plain(name)?, flags, self.1.file)?);
+        io::copy(&mut from, &mut file)?;
+        file.sync_all()
+    }
+
+    /// Makes the names in it durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::from(self.0.try_clone()?).sync_all()
+    }
+
+    /// Gives a folder in it the name of another one, which gets the first one's name where it exists: at no moment is there
+    /// half of either.
+    pub(crate) fn replace(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (plain(from)?, plain(to)?);
+        match renameat_with(&*self.0, from, &*self.0, to, RenameFlags::EXCHANGE) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => renameat(&*self.0, from, &*self.0, to)?,
+            // Network file systems cannot exchange: for a moment there is no folder of this name.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let aside = format!("{from}.old");
+                self.remove_tree(&aside)?;
+                match renameat(&*self.0, to, &*self.0, &*aside) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(e) => return Err(e.into()),
+                }
+                renameat(&*self.0, from, &*self.0, to)?;
+                self.remove_tree(&aside)?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+        self.sync()
+    }
+
+    /// Removes a file, or a folder with all that is in it; follows no link. What is not there is removed already.
+    pub(crate) fn remove_tree(&self, name: &str) -> io::Result<()> {
+        let name = plain(name)?;
+        match unlinkat(&*self.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let folder = self.existing(name)?;
+        for entry in Dir::read_from(&*folder.0)? {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                inner => folder.remove_tree(std::str::from_utf8(inner).map_err(|_| io::ErrorKind::InvalidFilename)?)?,
+            }
+        }
+        Ok(unlinkat(&*self.0, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Removes a file. One that is not there is removed already.

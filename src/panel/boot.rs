@@ -1,11 +1,20 @@
-//! What happens between opening the store and serving, and goes on beside it: users.toml is read and
-//! watched, and what only standard output may know is gathered. Knows no page.
+//! What happens between opening the store and serving, and goes on beside it: the folder of tools is unpacked,
+//! users.toml is read and watched, and what only standard output may know is gathered. Knows no page.
+
+mod handle;
+pub mod repos;
+pub mod steps;
+pub mod sync;
+
+pub use handle::{Boot, BootError, BootView, Parts, shelf, users_file};
 
 use crate::doors::{Doors, TicketKind};
 use crate::logins::Logins;
 use crate::secrets::Secret;
 use crate::store::StoreError;
+use crate::tools::{self, Catalogue};
 use crate::users::{Role, Users};
+use anyhow::Context as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -39,6 +48,26 @@ pub async fn news(users: &Users, doors: &Doors) -> Result<News, StoreError> {
     Ok(News { first_key, password_links, first_page: users.is_empty() })
 }
 
+/// The folder of tools: the configured one as it is, else the one inside the program, unpacked to the data folder. What is
+/// wrong with its tools is told, and keeps nothing from starting.
+pub fn setup_folder(data: &Path, configured: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let setup = match configured {
+        Some(folder) => folder,
+        None => tools::unpack(data).with_context(|| format!("unpacking the folders of tools to {}", data.display()))?,
+    };
+    // Scripts run in folders of their own.
+    let setup = std::path::absolute(setup)?;
+    match Catalogue::load(&setup) {
+        Err(e) => tracing::error!("no tools: {} cannot be read: {e}", setup.display()),
+        Ok(catalogue) => {
+            for broken in catalogue.broken() {
+                tracing::warn!("the tool {} is left out: {}", broken.folder, broken.problems.join("; "));
+            }
+        }
+    }
+    Ok(setup)
+}
+
 /// Reads users.toml and applies it. A file that does not exist changes nothing, and is told only where the
 /// studio has profiles that it should know about.
 pub async fn sync_users(users: &Users, logins: &Logins, file: &Path) -> Result<(), StoreError> {
@@ -64,19 +93,20 @@ fn read(file: &Path) -> io::Result<String> {
     std::fs::read_to_string(file)
 }
 
-/// What changes when a file does: time and size.
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+/// What changes when a file does: which it is, time and size.
+fn stamp(file: &Path) -> Option<(PathBuf, SystemTime, u64)> {
     let meta = std::fs::metadata(file).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+    Some((file.to_path_buf(), meta.modified().ok()?, meta.len()))
 }
 
 /// Applies users.toml again whenever it changes; `seen` is its stamp when it was last applied. Ends only
 /// with the task.
-pub async fn watch_users(users: Users, logins: Logins, file: PathBuf) {
-    let mut seen = stamp(&file);
+pub async fn watch_users(users: Users, logins: Logins, file: impl Fn() -> PathBuf) {
+    let mut seen = stamp(&file());
     let mut interval = tokio::time::interval(LOOK);
     loop {
         interval.tick().await;
+        let file = file();
         let now = stamp(&file);
         if now == seen {
             continue;

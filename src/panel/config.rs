@@ -1,16 +1,23 @@
 //! What Easel was told: flags, then `EASEL_*` variables, then `easel.toml`, then defaults, as one
 //! struct. The only reader of the environment. Knows neither the store nor the web.
 
+mod boot;
 mod sample;
+mod shown;
+mod sources;
 mod surroundings;
 
+pub use boot::{Boot, Repo, STUDIO};
 pub use sample::{DEFAULTS, SAMPLE};
-pub use surroundings::{Host, Surroundings};
+pub use shown::Setting;
+pub use surroundings::{Host, Surroundings, Variables};
 
-use figment::providers::{Format as _, Toml};
-use figment::value::{Dict, Map, Tag, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use crate::{meant::nearest, secrets::Secret};
+use boot::RawBoot;
+use containers::Way;
+use figment::{Figment, value::Dict};
 use serde::{Deserialize, Serialize};
+use sources::{Environment, File, REPO_TOKEN, Text, variable_of};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -41,8 +48,35 @@ pub struct Config {
     pub engine_program: PathBuf,
     /// Serves the front end from this folder instead of the one inside the binary.
     pub assets: Option<PathBuf>,
+    /// Folder that tools are installed in: `workspace` in the data folder, in a pod `/workspace`.
+    pub workspace: PathBuf,
+    /// Admins in admin mode may open a shell.
+    pub shell: bool,
+    /// The folder of tools. A configured one is used as it is; without one, starting unpacks the one inside the program
+    /// to `<data>/setup` and names it here.
+    pub setup: Option<PathBuf>,
+    /// Models may be fetched from private addresses too, and captions asked for there: in the same network.
+    pub private_downloads: bool,
+    /// How tools run that can run in a container.
+    pub containers: Way,
+    /// The repositories that are brought in step at each start.
+    pub boot: Boot,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// The folder of tools is named.
+    pub setup_named: bool,
+    /// The profiles' file is named, and not only the usual one.
+    pub users_named: bool,
+    /// A rented pod is stopped when nobody has used it for so long; zero: never.
+    pub idle_stop: Duration,
+    /// Where RunPod's interface is.
+    pub runpod_api: String,
     /// Where this process finds itself.
     pub surroundings: Surroundings,
+    /// Every key with where its value came from, to be shown.
+    pub settings: Vec<Setting>,
+    /// The names of all environment variables, and none of their values.
+    pub variables: Vec<String>,
 }
 
 /// Shape of the log on standard output.
@@ -84,6 +118,9 @@ pub struct Flags {
     /// `--log-format`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<String>,
+    /// `--setup`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<PathBuf>,
     /// `--engine-threads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_threads: Option<usize>,
@@ -106,11 +143,20 @@ struct Raw {
     log_format: LogFormat,
     engine_idle_s: u64,
     engine_threads: usize,
+    private_downloads: bool,
+    containers: String,
+    idle_stop_min: u64,
+    runpod_api: String,
+    #[serde(default)]
+    boot: RawBoot,
     assets: Option<PathBuf>,
+    workspace: Option<PathBuf>,
+    shell: bool,
+    setup: Option<PathBuf>,
 }
 
 /// Every key, and whether its value is text (so that `EASEL_DATA=2024` stays a folder's name).
-const KEYS: [(&str, bool); 10] = [
+const KEYS: [(&str, bool); 18] = [
     ("data", true),
     ("users", true),
     ("bind", true),
@@ -120,8 +166,18 @@ const KEYS: [(&str, bool); 10] = [
     ("log_format", true),
     ("engine_idle_s", false),
     ("engine_threads", false),
+    ("private_downloads", false),
+    ("containers", true),
+    ("idle_stop_min", false),
+    ("runpod_api", true),
+    ("boot", false),
     ("assets", true),
+    ("workspace", true),
+    ("shell", false),
+    ("setup", true),
 ];
+/// What the defaults are called where it is said where a value comes from.
+const THE_DEFAULTS: &str = "the defaults";
 
 impl Config {
     /// Reads the environment and the file, once.
@@ -141,9 +197,12 @@ impl Config {
         file: Option<(PathBuf, String)>,
     ) -> Result<Config, ConfigError> {
         let surroundings = Surroundings::from_environment(environment);
-        let mut figment = Figment::from(Text("the defaults", DEFAULTS));
+        let mut figment = Figment::from(Text(THE_DEFAULTS, DEFAULTS));
         if surroundings.host != Host::Plain {
-            figment = figment.merge(Text("the defaults of a pod", "data = \"/workspace/easel\"\nbind = \"0.0.0.0\""));
+            figment = figment.merge(Text(
+                "the defaults of a pod",
+                "data = \"/workspace/easel\"\nbind = \"0.0.0.0\"\nworkspace = \"/workspace\"",
+            ));
         }
         if let Some((path, text)) = &file {
             figment = figment.merge(File(path.clone(), text.clone()));
@@ -155,7 +214,18 @@ impl Config {
             .bind
             .parse()
             .map_err(|_| ConfigError(format!("bind = \"{}\" is not an IP address, such as 127.0.0.1 or 0.0.0.0.", raw.bind)))?;
+        let given = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+        let ssh = match (&surroundings.host, given("HOME")) {
+            (Host::Plain, Some(home)) => PathBuf::from(home).join(".ssh"),
+            (Host::Plain, None) => raw.data.join("ssh"),
+            // On the volume: what else is in a pod is gone with it.
+            _ => "/workspace/.ssh".into(),
+        };
+        let token = given(REPO_TOKEN).map(|token| Secret::new(token.clone()));
+        let boot = raw.boot.resolve(&raw.data, ssh, token)?;
         Ok(Config {
+            workspace: raw.workspace.unwrap_or_else(|| raw.data.join("workspace")),
+            shell: raw.shell,
             data: raw.data,
             users: raw.users,
             bind,
@@ -165,18 +235,40 @@ impl Config {
             log_format: raw.log_format,
             engine_idle: Duration::from_secs(raw.engine_idle_s),
             engine_threads: raw.engine_threads,
+            private_downloads: raw.private_downloads,
+            containers: raw.containers.parse().map_err(|why| ConfigError(format!("containers = {why}.")))?,
+            boot,
+            file: file.map(|(path, _)| path),
+            users_named: figment.find_metadata("users").is_none_or(|m| m.name != THE_DEFAULTS),
+            idle_stop: idle_stop(raw.idle_stop_min)?,
+            runpod_api: raw.runpod_api,
             engine_program: "/proc/self/exe".into(),
             assets: raw.assets,
+            setup_named: raw.setup.is_some(),
+            setup: raw.setup,
             surroundings,
+            settings: shown::settings(&figment),
+            variables: environment.keys().cloned().collect(),
         })
     }
 
-    /// For tests: a free port on loopback, everything below `data`, nothing of this machine's environment.
+    /// For tests: a free port on loopback, everything below `data`, nothing of this machine's environment or container engine.
     pub fn for_tests(data: &Path) -> Config {
         let flags =
             Flags { data: Some(data.to_path_buf()), users: Some(data.join("users.toml")), port: Some(0), ..Flags::default() };
-        Config::from_parts(flags, &BTreeMap::new(), None).expect("the defaults are a configuration")
+        let config = Config::from_parts(flags, &BTreeMap::new(), None).expect("the defaults are a configuration");
+        Config { containers: Way::Process, ..config }
     }
+}
+
+/// Shortest quiet after which a pod is stopped, in minutes: shorter than a look out of the window would annoy.
+const IDLE_MIN: u64 = 10;
+
+fn idle_stop(minutes: u64) -> Result<Duration, ConfigError> {
+    if minutes != 0 && !(IDLE_MIN..=7 * 24 * 60).contains(&minutes) {
+        return Err(ConfigError(format!("idle_stop_min = {minutes} is not 0 (never) or {IDLE_MIN} minutes to 7 days.")));
+    }
+    Ok(Duration::from_secs(minutes * 60))
 }
 
 /// The file that was named, or `easel.toml` here, or the one in the data folder that flags and
@@ -199,81 +291,21 @@ fn find_file(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Op
     read(&Config::from_parts(flags.clone(), environment, None)?.data.join("easel.toml"))
 }
 
-/// TOML text under a name of our own.
-struct Text(&'static str, &'static str);
-
-impl Provider for Text {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.0)
-    }
-
-    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Toml::string(self.1).data()
-    }
-}
-
-/// `easel.toml`, already read.
-struct File(PathBuf, String);
-
-impl Provider for File {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.0.display().to_string())
-    }
-
-    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        Toml::string(&self.1).data()
-    }
-}
-
-/// The `EASEL_*` variables. `EASEL_CONFIG` names the file and is no key.
-struct Environment<'a>(&'a BTreeMap<String, String>);
-
-impl Provider for Environment<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named("the environment")
-    }
-
-    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
-        let mut dict = Dict::new();
-        for (name, text) in self.0 {
-            let Some(key) = name.strip_prefix("EASEL_").map(str::to_ascii_lowercase).filter(|k| k != "config") else { continue };
-            let is_text = KEYS.iter().any(|(known, text)| *known == key && *text);
-            let value = match key.as_str() {
-                _ if is_text => Value::from(text.as_str()),
-                "public_urls" => {
-                    Value::from(text.split([',', ' ']).filter(|u| !u.is_empty()).map(Value::from).collect::<Vec<_>>())
-                }
-                _ => text.parse().unwrap_or_else(|_| Value::String(Tag::Default, text.clone())),
-            };
-            dict.insert(key, value);
-        }
-        Ok(Profile::Default.collect(dict))
-    }
-}
-
 fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
     let keys: Dict = figment.extract().map_err(|e| in_words(&e))?;
     let Some(unknown) = keys.keys().find(|key| KEYS.iter().all(|(known, _)| known != key)) else { return Ok(()) };
     let from = figment.find_metadata(unknown).map(|m| m.name.to_string()).unwrap_or_default();
+    let near = nearest(unknown, KEYS.iter().map(|(key, _)| *key));
     let (shown, near) = if from == "the environment" {
-        (format!("EASEL_{}", unknown.to_uppercase()), nearest(unknown).map(|k| format!("EASEL_{}", k.to_uppercase())))
+        (variable_of(unknown), near.map(variable_of))
     } else {
-        (unknown.clone(), nearest(unknown).map(str::to_string))
+        (unknown.clone(), near.map(str::to_string))
     };
     let hint = match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("the keys are {}.", KEYS.map(|(key, _)| key).join(", ")),
     };
     Err(ConfigError(format!("Unknown key \"{shown}\" in {from}: {hint}")))
-}
-
-/// The key that was probably meant.
-fn nearest(unknown: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .map(|(key, _)| (strsim::jaro_winkler(key, unknown), *key))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, key)| key)
 }
 
 /// figment's error, with the place it came from.

@@ -4,6 +4,7 @@
 
 pub mod socket;
 
+use crate::audit::{Audit, Deed, Kind};
 use crate::config::Config;
 use crate::datafolder::{DataFolder, DataFolderError};
 use crate::doors::{Doors, TicketKind};
@@ -39,6 +40,12 @@ pub enum Control {
     UserEnable { user: String },
     /// Gives the role that users.toml asks for.
     UserConfirm { user: String },
+    /// Does not give it.
+    UserRefuse { user: String },
+    /// Another role.
+    UserSetRole { user: String, role: Role },
+    /// Another name.
+    UserRename { user: String, name: Name },
     /// A new API token, shown once.
     UserToken { user: String },
     /// Ends its API tokens.
@@ -100,6 +107,9 @@ pub struct Desk {
     users: Users,
     logins: Logins,
     doors: Doors,
+    audit: Audit,
+    /// Who asks, in the audit trail.
+    by: String,
     /// Only a running server has one.
     engine: Option<EngineClient>,
 }
@@ -124,8 +134,19 @@ pub enum OfflineError {
 impl Desk {
     /// Of a running server.
     pub fn of(app: &App) -> Desk {
-        let engine = Some(app.engine.clone());
-        Desk { users: app.users.clone(), logins: app.logins.clone(), doors: app.doors.clone(), engine }
+        Desk {
+            users: app.users.clone(),
+            logins: app.logins.clone(),
+            doors: app.doors.clone(),
+            audit: app.audit.clone(),
+            by: BY.into(),
+            engine: Some(app.engine.clone()),
+        }
+    }
+
+    /// The same desk, asked by a profile.
+    pub fn asked_by(self, profile: &ProfileId) -> Desk {
+        Desk { by: profile.to_string(), ..self }
     }
 
     /// Of a studio that nobody serves: takes the data folder for as long as the command runs.
@@ -134,8 +155,8 @@ impl Desk {
         let (store, clock) = (Store::open(&config.data.join("state"))?.guarded(folder.guard()), Clock::real());
         let doors = Doors::open(config, config.port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
-        let logins = Logins::open(store, clock).await?;
-        Ok((folder, Desk { users, logins, doors, engine: None }))
+        let logins = Logins::open(store.clone(), clock.clone()).await?;
+        Ok((folder, Desk { users, logins, doors, audit: Audit::new(store, clock), by: BY.into(), engine: None }))
     }
 
     /// Does what is asked.
@@ -147,8 +168,13 @@ impl Desk {
         }
     }
 
-    async fn carry_out(&self, ask: Control) -> Result<Reply, UserError> {
+    /// Does what is asked, with refusals as errors.
+    ///
+    /// # Errors
+    /// [`UserError`] says what is wrong with the question, or that the store failed.
+    pub async fn carry_out(&self, ask: Control) -> Result<Reply, UserError> {
         let done = |message: String| Ok(Reply::Done { message });
+        let by = self.by.as_str();
         match ask {
             Control::Status => Ok(self.status()),
             Control::UserList => {
@@ -156,7 +182,7 @@ impl Desk {
                 Ok(Reply::Users { users, problems: self.users.problems() })
             }
             Control::UserAdd { name, id, role } => {
-                let made = self.users.add(name, id, role, BY).await?;
+                let made = self.users.add(name, id, role, by).await?;
                 done(format!("Made {} with the id \"{}\".", made.name, made.id))
             }
             Control::UserSetPin { user, pin } => self.set_pin(&user, pin).await,
@@ -164,42 +190,76 @@ impl Desk {
                 check_password(&password)?;
                 let profile = self.users.find(&user)?;
                 let hash = self.doors.hasher().hash(password).await?;
-                self.users.set_password(&profile.id, hash, BY).await?;
+                self.users.set_password(&profile.id, hash, by).await?;
                 done(format!("{} has a new password for admin mode.", profile.name))
             }
             Control::UserDisable { user } => {
                 let profile = self.users.find(&user)?;
-                self.users.set_disabled(&profile.id, true, BY).await?;
+                self.not_oneself(&profile)?;
+                self.users.set_disabled(&profile.id, true, by).await?;
                 self.logins.end_of(profile.id).await?;
                 done(format!("{} is disabled and logged out. The files are kept.", profile.name))
             }
             Control::UserEnable { user } => {
                 let profile = self.users.find(&user)?;
-                self.users.set_disabled(&profile.id, false, BY).await?;
+                self.users.set_disabled(&profile.id, false, by).await?;
                 done(format!("{} can be picked again.", profile.name))
             }
-            Control::UserConfirm { user } => {
+            Control::UserConfirm { user } => self.change_role(&user, None).await,
+            Control::UserRefuse { user } => {
                 let profile = self.users.find(&user)?;
-                let now = self.users.confirm_role(&profile.id, BY).await?;
-                done(format!("{} is an {}.", now.name, now.role.as_str()))
+                self.users.refuse_role(&profile.id, by).await?;
+                done(format!("{} stays an {}.", profile.name, profile.role.as_str()))
+            }
+            Control::UserSetRole { user, role } => self.change_role(&user, Some(role)).await,
+            Control::UserRename { user, name } => {
+                let profile = self.users.find(&user)?;
+                let now = self.users.rename(&profile.id, name, by).await?;
+                done(format!("{} is now called {}.", profile.name, now.name))
             }
             Control::UserToken { user } => {
                 let profile = self.users.find(&user)?;
-                let secret = self.logins.new_token(profile.id).await?;
+                let secret = self.logins.new_token(profile.id.clone()).await?;
+                self.note(Kind::Profile, format!("new API token: {}", profile.id)).await?;
                 Ok(Reply::Once { message: format!("API token of {}, shown this once:", profile.name), secret })
             }
             Control::UserRevokeTokens { user } => {
                 let profile = self.users.find(&user)?;
-                let count = self.logins.end_tokens_of(profile.id).await?;
+                let count = self.logins.end_tokens_of(profile.id.clone()).await?;
+                self.note(Kind::Profile, format!("ended the API tokens: {}", profile.id)).await?;
                 done(format!("{count} API tokens of {} are worth nothing now.", profile.name))
             }
             Control::KeyShowLink { user } => self.show_link(user).await,
             Control::KeyReset => {
                 let secret = self.doors.new_key().await?;
                 self.logins.forget_all();
+                self.note(Kind::Key, "reset the studio key".into()).await?;
                 Ok(Reply::Once { message: "Everybody is logged out. New studio key, shown this once:".into(), secret })
             }
         }
+    }
+
+    /// Whoever asks must not be the one it is done to.
+    fn not_oneself(&self, profile: &Profile) -> Result<(), UserError> {
+        if profile.id.as_str() == self.by { Err(UserError::Oneself) } else { Ok(()) }
+    }
+
+    /// Writes down what the store's own transactions do not.
+    async fn note(&self, kind: Kind, what: String) -> Result<(), UserError> {
+        Ok(self.audit.write(Deed::done(&self.by, kind, what)).await?)
+    }
+
+    /// Gives a role: this one, or the one that waits for confirmation.
+    async fn change_role(&self, user: &str, role: Option<Role>) -> Result<Reply, UserError> {
+        let profile = self.users.find(user)?;
+        let now = match role {
+            None => self.users.confirm_role(&profile.id, &self.by).await?,
+            Some(role) => {
+                self.not_oneself(&profile)?;
+                self.users.set_role(&profile.id, role, &self.by).await?
+            }
+        };
+        Ok(Reply::Done { message: format!("{} is an {}.", now.name, now.role.as_str()) })
     }
 
     /// Sets or removes a PIN. Whoever is logged in without it is logged out.
@@ -213,14 +273,16 @@ impl Desk {
             None => None,
         };
         let word = if hash.is_some() { "has a new PIN" } else { "has no PIN any more" };
-        self.users.set_pin(&profile.id, hash, BY).await?;
+        self.users.set_pin(&profile.id, hash, &self.by).await?;
         self.logins.end_of(profile.id).await?;
         Ok(Reply::Done { message: format!("{} {word}.", profile.name) })
     }
 
     async fn show_link(&self, user: Option<String>) -> Result<Reply, UserError> {
         let profile = user.map(|user| self.users.find(&user)).transpose()?;
+        let whom = profile.as_ref().map_or_else(|| "nobody in particular".into(), |p| p.id.to_string());
         let secret = self.doors.link(TicketKind::Studio, profile.map(|p| p.id)).await?;
+        self.note(Kind::Key, format!("made a link into the studio: {whom}")).await?;
         Ok(Reply::Once { message: "This link works once, for 15 minutes:".into(), secret })
     }
 

@@ -119,6 +119,7 @@ impl DataFolder {
         for (name, mode) in FOLDERS {
             DirBuilder::new().recursive(true).mode(mode).create(path.join(name)).map_err(unusable)?;
         }
+        make_durable(path).map_err(unusable)?;
         let me = Holder::this(surroundings);
         let hold = match place {
             Place::Local => Hold::Lock { _file: lock(&state, &me).map_err(unusable)?.map_err(in_use)? },
@@ -145,18 +146,28 @@ impl DataFolder {
         }
     }
 
-    /// Returns when the folder is no longer this process's: it must stop then. With a lock, never.
+    /// Returns when the folder is no longer this process's: it must stop then. With a lock, never. A lease that is only
+    /// late stops nothing: changes are refused until it is renewed, and readers are served.
     pub async fn lost(&self) -> LeaseLost {
         let Hold::Lease(lease) = &self.hold else { return std::future::pending().await };
         loop {
             tokio::time::sleep(CHECK_EVERY).await;
             let lease = lease.clone();
             // The network file system may hang; the pages must not.
-            if let Ok(Err(lost)) = tokio::task::spawn_blocking(move || lease.check()).await {
-                return lost;
+            match tokio::task::spawn_blocking(move || lease.check()).await {
+                Ok(Err(LeaseLost::Unrenewed)) | Ok(Ok(())) | Err(_) => {}
+                Ok(Err(lost)) => return lost,
             }
         }
     }
+}
+
+/// Makes the folder's name and those in it durable: before that, nothing in them is.
+fn make_durable(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A parent that is not ours to read was not made just now either.
+    File::open(parent).map_or(Ok(()), |parent| parent.sync_all())
 }
 
 /// The locked file; or who has it.

@@ -14,8 +14,10 @@ use crate::origins::Origins;
 use crate::secrets::{Fingerprint, Hasher, Phc, Secret, SecretError, normalise_key, random_token, studio_key};
 use crate::store::{Store, StoreError, accounts};
 use crate::users::ProfileId;
+use crate::{sockets, uids};
 use sources::Sources;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A ticket can be used for so long, in ms: 15 minutes.
@@ -78,7 +80,11 @@ pub enum DoorError {
 struct Facts {
     origins: Origins,
     bound: IpAddr,
+    port: u16,
     surroundings: Surroundings,
+    /// Tools have run as users of their own, so that one must be told from a person at this machine. Before that there is
+    /// nobody to be told, and looking takes its time at every request.
+    tools_apart: AtomicBool,
 }
 
 /// The front door.
@@ -95,7 +101,13 @@ pub struct Doors {
 impl Doors {
     /// The door that this configuration describes, on the port that was really bound.
     pub fn open(config: &Config, port: u16, store: Store, clock: Clock) -> Result<Doors, DoorError> {
-        let facts = Facts { origins: Origins::of(config, port)?, bound: config.bind, surroundings: config.surroundings.clone() };
+        let facts = Facts {
+            origins: Origins::of(config, port)?,
+            bound: config.bind,
+            port,
+            surroundings: config.surroundings.clone(),
+            tools_apart: AtomicBool::new(false),
+        };
         Ok(Doors { facts: Arc::new(facts), store, clock, hasher: Hasher::new(), sources: Arc::default() })
     }
 
@@ -122,10 +134,19 @@ impl Doors {
         is_keyless(self.facts.bound, &self.facts.surroundings, asker)
     }
 
-    /// Whether the process at the other end of a loopback connection runs under the uid of a tool. Easel
-    /// starts no tools yet, so there is no such uid.
-    pub fn peer_is_tool(&self, _peer: Option<std::net::SocketAddr>) -> bool {
-        false
+    /// From now on a tool may run as a user of its own.
+    pub fn tools_are_apart(&self) {
+        self.facts.tools_apart.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process at the other end of a loopback connection runs under the uid of a tool: a tool must not become
+    /// anybody by a click. Asked only where that click would be enough.
+    pub fn peer_is_tool(&self, peer: Option<SocketAddr>) -> bool {
+        let is_near = |peer: &SocketAddr| self.facts.bound.is_loopback() && peer.ip().to_canonical().is_loopback();
+        let Some(peer) = peer.filter(is_near).filter(|_| self.facts.tools_apart.load(Ordering::Relaxed)) else { return false };
+        // The peer's own end of the connection.
+        let is_it = |row: &sockets::Row| row.is_connected() && row.local == peer.port() && row.remote == self.facts.port;
+        sockets::tcp().iter().any(|row| is_it(row) && uids::is_tools(row.uid))
     }
 
     /// A new studio key. All logins and tickets in the store end with the old one, and guesses at it are forgotten.

@@ -154,6 +154,11 @@ impl EngineClient {
         let _ = self.asks.send(Ask::Plain(ToEngine::Scan));
     }
 
+    /// Asks it to give the memory of its models back; a job that runs is finished first.
+    pub fn unload(&self) {
+        let _ = self.asks.send(Ask::Plain(ToEngine::Unload));
+    }
+
     /// Counts a prompt's tokens; none while the engine is away.
     pub async fn count_tokens(&self, model: &str, prompt: &str) -> Option<Tokens> {
         let (answer, tokens) = oneshot::channel();

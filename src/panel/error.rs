@@ -62,6 +62,7 @@ impl From<StoreError> for AppError {
         match e {
             StoreError::Full => AppError::Unavailable("The disk is full. Free some space, then try again.".into()),
             StoreError::Disk(why) => AppError::disk(&why),
+            StoreError::Unheld => AppError::disk(&e),
             e => AppError::Internal(e.into()),
         }
     }

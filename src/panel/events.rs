@@ -24,7 +24,9 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::SystemTime,
 };
+use tokio::sync::watch;
 
 /// A numbered event, as the store has it.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub enum Passing {
     Preview,
     /// Place in the queue.
     Place,
+    /// A dataset, or what runs for it, has changed.
+    Dataset,
 }
 
 impl Passing {
@@ -83,6 +87,7 @@ impl Passing {
             Passing::Step => "step",
             Passing::Preview => "preview",
             Passing::Place => "place",
+            Passing::Dataset => "dataset",
         }
     }
 }
@@ -100,6 +105,25 @@ struct Inner {
     floor: i64,
     closed: AtomicBool,
     channels: Mutex<HashMap<ProfileId, Arc<Channel>>>,
+    studio: watch::Sender<Versions>,
+}
+
+/// What changes for everybody at once; each number grows whenever it does. A listener hears them when he comes and whenever
+/// they change, and asks for what he may see where they are new to him.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Versions {
+    /// Where tools stand.
+    tools: u64,
+    /// What the studio has to say to its people.
+    notices: u64,
+}
+
+impl Versions {
+    /// Numbers that no earlier panel has told: a browser may have heard that one's.
+    fn of_this_start() -> Versions {
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(1, |since| u64::try_from(since.as_millis()).unwrap_or(1));
+        Versions { tools: now, notices: now }
+    }
 }
 
 impl Events {
@@ -109,7 +133,12 @@ impl Events {
     /// When the store cannot be read.
     pub async fn open(store: Store) -> Result<Events, StoreError> {
         let floor = store.read(|c| table::last_seq(c)).await?;
-        let inner = Inner { floor, closed: AtomicBool::new(false), channels: Mutex::default() };
+        let inner = Inner {
+            floor,
+            closed: AtomicBool::new(false),
+            channels: Mutex::default(),
+            studio: watch::Sender::new(Versions::of_this_start()),
+        };
         Ok(Events { store, inner: Arc::new(inner) })
     }
 
@@ -131,6 +160,18 @@ impl Events {
         self.channel(profile).forget(job);
     }
 
+    /// Tells a profile how one of its datasets stands; what was told of it before is forgotten.
+    pub fn dataset_changed<T: Serialize>(&self, profile: &ProfileId, dataset: &str, told: &T) {
+        self.pass(profile, &JobId(dataset.into()), Passing::Dataset, told);
+    }
+
+    /// Tells a profile that one of its datasets is gone. Kept in one place for all of them, so that datasets that come and
+    /// go leave nothing in memory.
+    pub fn dataset_gone<T: Serialize>(&self, profile: &ProfileId, dataset: &str, told: &T) {
+        self.forget(profile, &JobId(dataset.into()));
+        self.pass(profile, &JobId(String::new()), Passing::Dataset, told);
+    }
+
     /// The last number: what a page that is made now goes on from.
     pub fn last(&self, profile: &ProfileId) -> i64 {
         self.channel(profile).last()
@@ -139,6 +180,16 @@ impl Events {
     /// Listens: numbered events after `after` (none: from now on), of one job or of all.
     pub fn subscribe(&self, profile: &ProfileId, after: Option<i64>, only: Option<JobId>) -> Subscription {
         Subscription::new(self.clone(), profile.clone(), self.channel(profile), after, only)
+    }
+
+    /// Tells everybody that something about the tools has changed.
+    pub fn stir_tools(&self) {
+        self.inner.studio.send_modify(|versions| versions.tools += 1);
+    }
+
+    /// Tells everybody that the studio has something else to say.
+    pub fn stir_notices(&self) {
+        self.inner.studio.send_modify(|versions| versions.notices += 1);
     }
 
     /// Ends every stream.

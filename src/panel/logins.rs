@@ -6,7 +6,11 @@ use crate::secrets::{Fingerprint, Secret, random_token};
 use crate::store::{Store, StoreError, accounts};
 use crate::users::ProfileId;
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{
+    Arc, RwLock,
+    atomic::{AtomicI64, Ordering},
+};
+use tokio::sync::watch;
 
 /// A login ends so long after it began, in ms: 30 days.
 const LIFE: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -70,6 +74,10 @@ pub struct Logins {
     store: Store,
     clock: Clock,
     tables: Arc<RwLock<Tables>>,
+    /// Rings when a login, a token or an admin mode ended.
+    ended: Arc<watch::Sender<()>>,
+    /// When somebody was last at work, ms.
+    used: Arc<AtomicI64>,
 }
 
 impl Logins {
@@ -79,7 +87,13 @@ impl Logins {
         let (logins, tokens) =
             store.run(move |c| Ok((accounts::logins(c, now - LIFE, now - IDLE)?, accounts::tokens(c)?))).await?;
         let tables = Tables { logins: logins.into_iter().collect(), tokens: tokens.into_iter().collect() };
-        Ok(Logins { store, clock, tables: Arc::new(RwLock::new(tables)) })
+        Ok(Logins {
+            store,
+            clock,
+            tables: Arc::new(RwLock::new(tables)),
+            ended: Arc::default(),
+            used: Arc::new(AtomicI64::new(now)),
+        })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Tables) -> T) -> T {
@@ -176,27 +190,50 @@ impl Logins {
         Ok(token)
     }
 
+    /// Follows the ends of logins, tokens and admin modes: whoever holds a stream or a socket open for one looks then
+    /// whether it still counts.
+    pub fn ends(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
+    /// When each profile was last here, ms.
+    pub fn last_seen(&self) -> HashMap<ProfileId, i64> {
+        let tables = self.tables.read().expect("nobody panics with this lock");
+        let mut seen = HashMap::new();
+        for login in tables.logins.values() {
+            if let Some(profile) = &login.profile {
+                let last = seen.entry(profile.clone()).or_insert(login.seen);
+                *last = login.seen.max(*last);
+            }
+        }
+        seen
+    }
+
     /// Ends the API tokens of a profile; returns how many there were.
     pub async fn end_tokens_of(&self, profile: ProfileId) -> Result<usize, StoreError> {
         self.with(|t| t.tokens.retain(|_, owner| *owner != profile));
+        self.ended.send_replace(());
         self.store.run(move |c| accounts::end_tokens_of(c, &profile)).await
     }
 
     /// Ends one login.
     pub async fn end(&self, fingerprint: Fingerprint) -> Result<(), StoreError> {
         self.with(|t| t.logins.remove(&fingerprint));
+        self.ended.send_replace(());
         self.store.run(move |c| accounts::end_login(c, &fingerprint)).await
     }
 
     /// Ends the logins of a profile: from this moment no request of theirs passes.
     pub async fn end_of(&self, profile: ProfileId) -> Result<(), StoreError> {
         self.with(|t| t.logins.retain(|_, login| login.profile.as_ref() != Some(&profile)));
+        self.ended.send_replace(());
         self.store.run(move |c| accounts::end_logins_of(c, &profile)).await
     }
 
     /// Forgets all logins in memory; the store's went with the studio key.
     pub(crate) fn forget_all(&self) {
         self.with(|t| t.logins.clear());
+        self.ended.send_replace(());
     }
 
     /// Turns admin mode on for a login, or says that it was used, or turns it off.
@@ -207,6 +244,38 @@ impl Logins {
                 login.admin = on.then_some(now);
             }
         });
+        if !on {
+            self.ended.send_replace(());
+        }
+    }
+
+    /// Whether admin mode is on for a login that counts. Is no use of either.
+    pub fn is_admin(&self, fingerprint: &Fingerprint) -> bool {
+        let now = self.clock.ms();
+        let tables = self.tables.read().expect("nobody panics with this lock");
+        tables.logins.get(fingerprint).is_some_and(|login| !login.is_over(now) && login.admin_left(now).is_some())
+    }
+
+    /// Counts a use of admin mode, where it is on; never turns it on.
+    pub fn use_admin(&self, fingerprint: &Fingerprint) {
+        let now = self.clock.ms();
+        self.with(|t| {
+            if let Some(login) = t.logins.get_mut(fingerprint)
+                && login.admin_left(now).is_some()
+            {
+                login.admin = Some(now);
+            }
+        });
+    }
+
+    /// Somebody is at work: opens a page, changes something, or uses a tool. What an open page asks by itself is none.
+    pub fn note_use(&self) {
+        self.used.fetch_max(self.clock.ms(), Ordering::Relaxed);
+    }
+
+    /// When somebody was last at work, ms; when the panel started, if nobody was since.
+    pub fn last_use(&self) -> i64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Whether a login came through the studio key.

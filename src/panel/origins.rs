@@ -37,6 +37,33 @@ impl Origin {
     pub fn is_private(&self) -> bool {
         self.https || self.is_loopback()
     }
+
+    /// The name of one of Easel's cookies here. It carries the port, because cookies reach every port of a
+    /// host; `__Host-` keeps other hosts of the same site from setting it.
+    pub fn cookie_name(&self, what: &str) -> String {
+        format!("{}{COOKIES}{what}-{}", if self.https { "__Host-" } else { "" }, self.port)
+    }
+}
+
+/// What the names of Easel's cookies begin with, behind their `__Host-`.
+const COOKIES: &str = "easel-";
+
+/// Whether a cookie of this name is Easel's own, at whatever port. No tool sees or sets one. Browsers compare the
+/// prefixes without case, so the whole name is compared so.
+pub fn is_own_cookie(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    let bare = ["__host-", "__secure-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
+    bare.starts_with(COOKIES)
+}
+
+/// The one Host of a request: the header, which a target with an authority must not contradict. None where there
+/// is none, more than one, or one that is no text.
+pub fn one_host<'a>(mut headers: impl Iterator<Item = Option<&'a str>>, authority: Option<&'a str>) -> Option<&'a str> {
+    let host = match (headers.next(), authority) {
+        (Some(header), _) => header?,
+        (None, authority) => authority?,
+    };
+    (headers.next().is_none() && authority.is_none_or(|a| a.eq_ignore_ascii_case(host))).then_some(host)
 }
 
 impl fmt::Display for Origin {
@@ -86,13 +113,24 @@ impl Origins {
     /// Makes the list: loopback, `public_urls`, the pod's proxied URL and public port, and the machine's
     /// own addresses where it listens to more than loopback. `port` is the one that was really bound.
     pub fn of(config: &Config, port: u16) -> Result<Origins, ConfigError> {
+        Ok(Origins::list(config, port, public_urls(config)?))
+    }
+
+    /// The same for a tool's gate on `port`. RunPod's proxy has a name for each port. Elsewhere, whoever leads a
+    /// name of `public_urls` to Easel leads it to the gates too, at their own ports.
+    pub fn of_gate(config: &Config, port: u16) -> Result<Origins, ConfigError> {
+        let named = if matches!(config.surroundings.host, Host::RunPod { pod: Some(_) }) {
+            Vec::new()
+        } else {
+            public_urls(config)?.into_iter().map(|url| Origin { port, ..url }).collect()
+        };
+        Ok(Origins::list(config, port, named))
+    }
+
+    fn list(config: &Config, port: u16, named: Vec<Origin>) -> Origins {
         let http = |host: String, port| Origin { https: false, host, port };
         let mut list: Vec<Origin> = ["127.0.0.1", "localhost", "[::1]"].map(|host| http(host.into(), port)).into();
-        for url in &config.public_urls {
-            list.push(Origin::parse(url).ok_or_else(|| {
-                ConfigError(format!("public_urls: \"{url}\" is not an origin such as https://studio.example.org."))
-            })?);
-        }
+        list.extend(named);
         let s = &config.surroundings;
         if let Host::RunPod { pod: Some(pod) } = &s.host {
             list.push(Origin { https: true, host: format!("{}-{port}.proxy.runpod.net", pod.to_ascii_lowercase()), port: 443 });
@@ -111,7 +149,7 @@ impl Origins {
                 unique.push(origin);
             }
         }
-        Ok(Origins(unique))
+        Origins(unique)
     }
 
     /// The origin that a Host header names. Where a host is listed with both schemes on their own ports,
@@ -137,12 +175,24 @@ impl Origins {
         &self.0[0]
     }
 
+    /// The one of this list that a browser uses which knows Easel by `other`, an origin of another port: on the same
+    /// host where there is one.
+    pub fn beside(&self, other: &Origin) -> &Origin {
+        self.0.iter().find(|o| o.host == other.host && o.https == other.https).unwrap_or_else(|| self.best())
+    }
+
     /// The one to print and to put into links: the first that is reachable from outside, HTTPS before
     /// HTTP, else loopback.
     pub fn best(&self) -> &Origin {
         let outside = || self.0.iter().filter(|o| !o.is_loopback());
         outside().find(|o| o.https).or_else(|| outside().next()).unwrap_or(self.own())
     }
+}
+
+/// `public_urls`, each read as an origin.
+fn public_urls(config: &Config) -> Result<Vec<Origin>, ConfigError> {
+    let wrong = |url| ConfigError(format!("public_urls: \"{url}\" is not an origin such as https://studio.example.org."));
+    config.public_urls.iter().map(|url| Origin::parse(url).ok_or_else(|| wrong(url))).collect()
 }
 
 fn in_authority(ip: &str) -> String {

@@ -357,7 +357,7 @@ async fn hashed(file: Vec<u8>) -> Result<(Vec<u8>, String), UploadError> {
 }
 
 /// Folder and name of each file in the folders of `spool` that was last written before a time.
-fn files_before(spool: &Path, time: SystemTime) -> io::Result<Vec<(String, String)>> {
+pub(crate) fn files_before(spool: &Path, time: SystemTime) -> io::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for folder in std::fs::read_dir(spool)?.flatten().filter(|f| f.file_type().is_ok_and(|t| t.is_dir())) {
         for file in std::fs::read_dir(folder.path())?.flatten() {
@@ -385,7 +385,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// An error's words as a sentence.
-fn sentence(words: &str) -> String {
+pub(crate) fn sentence(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}.", chars.as_str().trim_end_matches('.'))

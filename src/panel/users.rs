@@ -9,10 +9,11 @@ pub mod sync;
 pub use account::{Account, COLOURS, Profile, Role, Theme};
 pub use id::{Name, NotAName, NotAnId, ProfileId};
 
+use crate::audit::{Deed, Kind};
 use crate::clock::Clock;
 use crate::doors::{password_account, pin_account};
 use crate::secrets::{Phc, SecretError};
-use crate::store::{Store, StoreError, accounts};
+use crate::store::{self, Store, StoreError, accounts};
 use file::FileProblem;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
@@ -36,6 +37,12 @@ pub enum UserError {
     /// Not a PIN or password.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Nobody takes his own role or access away: then nobody might be left to give it back.
+    #[error("You cannot do this to yourself. Another admin can, or `easel user` on the machine.")]
+    Oneself,
+    /// users.toml says it, and would say it again.
+    #[error("users.toml names {0}. Change it there; it takes effect when the file is saved.")]
+    InFile(Name),
     /// There are profiles already, so this is not the first page any more.
     #[error("This studio has profiles already.")]
     NotFirst,
@@ -159,7 +166,8 @@ impl Users {
             account.password = password;
             let change = c.transaction()?;
             accounts::put_profile(&change, &account)?;
-            accounts::audit(&change, now, &by, &format!("made {} ({})", account.id, role.as_str()))?;
+            let what = format!("made {} ({})", account.id, role.as_str());
+            store::audit::insert(&change, now, &Deed::done(&by, Kind::Profile, what))?;
             change.commit()?;
             let profile = account.profile();
             accounts.write().expect("nobody panics with this lock").insert(account.id.clone(), account);
@@ -183,7 +191,7 @@ impl Users {
             change(&mut account);
             let commit = c.transaction()?;
             accounts::put_profile(&commit, &account)?;
-            accounts::audit(&commit, now, &by, &format!("{what}: {id}"))?;
+            store::audit::insert(&commit, now, &Deed::done(&by, Kind::Profile, format!("{what}: {id}")))?;
             commit.commit()?;
             let profile = account.profile();
             accounts.write().expect("nobody panics with this lock").insert(id, account);
@@ -226,6 +234,31 @@ impl Users {
     /// Gives the role that waits for confirmation.
     pub async fn confirm_role(&self, id: &ProfileId, by: &str) -> Result<Profile, UserError> {
         self.change(id, by, "confirmed the role", |a| a.role = a.pending.take().unwrap_or(a.role)).await
+    }
+
+    /// Does not give the role that waits. The file asks again when it is next read.
+    pub async fn refuse_role(&self, id: &ProfileId, by: &str) -> Result<Profile, UserError> {
+        self.change(id, by, "refused the role", |a| a.pending = None).await
+    }
+
+    /// Makes an admin of an artist, or the other way round. A raise of whom users.toml names has to stand there, since
+    /// the file would take it back.
+    pub async fn set_role(&self, id: &ProfileId, role: Role, by: &str) -> Result<Profile, UserError> {
+        let known = self.get(id).ok_or_else(|| UserError::Unknown(id.to_string()))?;
+        if role == Role::Admin && known.from_file && known.pending != Some(Role::Admin) && known.role != Role::Admin {
+            return Err(UserError::InFile(Name::parse(&known.name)?));
+        }
+        let what = if role == Role::Admin { "made an admin" } else { "made an artist" };
+        self.change(id, by, what, move |a| (a.role, a.pending) = (role, None)).await
+    }
+
+    /// Another name. Whom users.toml names is renamed there.
+    pub async fn rename(&self, id: &ProfileId, name: Name, by: &str) -> Result<Profile, UserError> {
+        let known = self.get(id).ok_or_else(|| UserError::Unknown(id.to_string()))?;
+        if known.from_file && known.name != name.as_str() {
+            return Err(UserError::InFile(Name::parse(&known.name)?));
+        }
+        self.change(id, by, "renamed", move |a| a.name = name).await
     }
 
     /// Light or dark.
@@ -296,7 +329,8 @@ fn apply(
         }
         let (account, what) = make(change, &mut next, created);
         accounts::put_profile(&commit, account)?;
-        accounts::audit(&commit, now, "users.toml", &format!("{what}: {}", account.id))?;
+        let deed = Deed::done("users.toml", Kind::Profile, format!("{what}: {}", account.id));
+        store::audit::insert(&commit, now, &deed)?;
     }
     commit.commit()?;
     *accounts.write().expect("nobody panics with this lock") = next;

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod frame;
 pub mod ids;
 pub mod model;
+pub mod model_work;
 pub mod recipe;
 pub mod sampler;
 
@@ -13,9 +14,10 @@ pub use draft::{Draft, FieldProblem};
 pub use engine::{FromEngine, Problem, ToEngine};
 pub use ids::JobId;
 pub use model::{ModelInfo, Preset};
+pub use model_work::{FromModelWorker, ToModelWorker};
 pub use recipe::{Format, ImageRef, Recipe};
 pub use sampler::{Sampler, Schedule};
 
 /// Identifies the build. Panel and engine compare it before anything else is said, so that a binary
 /// replaced under a running panel is noticed instead of misread.
-pub const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "+1");
+pub const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");

@@ -17,6 +17,8 @@ pub struct ModelInfo {
     pub bytes: u64,
     /// Ships inside the binary.
     pub embedded: bool,
+    /// Its file or folder below `models/`; empty of the embedded one.
+    pub place: String,
     /// One sentence on what it is.
     pub about: String,
     /// Native width and height, in pixels.
@@ -55,6 +57,20 @@ pub fn id_of_name(name: &str) -> String {
         }
     }
     id.trim_matches(['-', '.']).to_owned()
+}
+
+/// Longest name of a model's file, in bytes.
+const MAX_FILE_NAME: usize = 200;
+
+/// Whether this can be the name of a model's file or folder below `models/`: one plain component, never hidden.
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ' | '(' | ')' | '+');
+    (1..=MAX_FILE_NAME).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
+}
+
+/// Whether this can be the name of a single file of weights that Easel reads.
+pub fn is_weights_name(name: &str) -> bool {
+    is_plain_name(name) && name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("safetensors"))
 }
 
 /// Values for what a draft leaves out.

@@ -46,7 +46,7 @@ impl Spawner for ScriptedSpawner {
             let part = Scripted { launch: launch.clone(), stream: launch.stream.then_some(theirs), stderr, signals: heard, exit };
             self.asked.send(part).map_err(|_| SpawnError::Gone)?;
             let output: Vec<Box<dyn AsyncRead + Send + Unpin>> = vec![Box::new(out)];
-            Ok(Spawned { pid: 1, stream: launch.stream.then_some(ours), output, signals, exit: ended })
+            Ok(Spawned { pid: 1, stream: launch.stream.then_some(ours), output, terminal: None, signals, exit: ended })
         })
     }
 }

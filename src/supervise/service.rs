@@ -2,14 +2,14 @@
 //! what to do from [`crate::state`]; decides nothing itself.
 
 use crate::{
-    Exit, Launch, Policy, Signal, Spawned, Spawner,
+    Exit, Launch, Policy, Signal, Spawned, Spawner, Time,
     state::{Action, Event, Now, ServiceState, next},
 };
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
@@ -69,20 +69,22 @@ impl Service {
         policy: Policy,
         spawner: Arc<dyn Spawner>,
     ) -> (Service, mpsc::UnboundedReceiver<Happened>) {
+        Service::new_at(Time::real(), name, launch, policy, spawner)
+    }
+
+    /// The same by another clock.
+    pub fn new_at(
+        time: Time,
+        name: &str,
+        launch: Launch,
+        policy: Policy,
+        spawner: Arc<dyn Spawner>,
+    ) -> (Service, mpsc::UnboundedReceiver<Happened>) {
         let (control, inbox) = mpsc::unbounded_channel();
         let (tells, happened) = mpsc::unbounded_channel();
         let (publish, state) = watch::channel(ServiceState::Stopped);
-        let task = Task {
-            name: name.to_owned(),
-            launch,
-            policy,
-            spawner,
-            tells,
-            publish,
-            begun: Instant::now(),
-            process: None,
-            waiting: Vec::new(),
-        };
+        let task =
+            Task { name: name.to_owned(), launch, policy, spawner, tells, publish, time, process: None, waiting: Vec::new() };
         tokio::spawn(task.run(inbox));
         (Service { control, state }, happened)
     }
@@ -136,7 +138,7 @@ struct Task {
     spawner: Arc<dyn Spawner>,
     tells: mpsc::UnboundedSender<Happened>,
     publish: watch::Sender<ServiceState>,
-    begun: Instant,
+    time: Time,
     process: Option<Process>,
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -160,7 +162,7 @@ impl Task {
                     None => return,
                 },
                 exit = ended(&mut self.process) => self.bury(exit).await,
-                () = until(self.begun, wake) => Event::Tick,
+                () = until(&self.time, wake) => Event::Tick,
             };
             self.step(event).await;
             self.answer_waiting();
@@ -171,7 +173,7 @@ impl Task {
         let mut event = Some(event);
         while let Some(now) = event.take() {
             let state = self.publish.borrow().clone();
-            let moment = Now { at: self.begun.elapsed(), luck: luck() };
+            let moment = Now { at: self.time.now(), luck: luck() };
             let (after, action) = next(state.clone(), now, &self.policy, moment);
             if after != state {
                 tracing::debug!(service = self.name, state = ?after, "service");
@@ -188,7 +190,7 @@ impl Task {
 
     async fn spawn(&mut self) -> Result<(), Event> {
         let made = self.spawner.spawn(&self.launch).await;
-        let Spawned { pid, stream, output, signals, exit } = made.map_err(|e| {
+        let Spawned { pid, stream, output, signals, exit, .. } = made.map_err(|e| {
             tracing::error!(service = self.name, "{e}");
             let _ = self.tells.send(Happened::NotStarted { why: e.to_string() });
             Event::NoSpawn(e.to_string())
@@ -243,9 +245,9 @@ async fn ended(process: &mut Option<Process>) -> Exit {
     }
 }
 
-async fn until(begun: Instant, wake: Option<Duration>) {
+async fn until(time: &Time, wake: Option<Duration>) {
     match wake {
-        Some(at) => tokio::time::sleep(at.saturating_sub(begun.elapsed())).await,
+        Some(at) => time.until(at).await,
         None => std::future::pending().await,
     }
 }

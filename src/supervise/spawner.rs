@@ -1,8 +1,8 @@
 //! Making processes on this host. The only file that names `Command`; knows no policy.
 
-use crate::Launch;
+use crate::{Launch, Terminal};
 use rustix::process::{Pid, kill_process};
-use std::{fmt, future::Future, io, pin::Pin, process::Stdio, sync::mpsc as std_mpsc, thread};
+use std::{collections::HashSet, fmt, future::Future, io, pin::Pin, process::Stdio, sync::mpsc as std_mpsc, thread};
 use tokio::{
     io::AsyncRead,
     net::UnixStream,
@@ -64,8 +64,10 @@ pub struct Spawned {
     pub pid: u32,
     /// Our end of its descriptor 3.
     pub stream: Option<UnixStream>,
-    /// What it writes to standard output and error.
+    /// What it writes to standard output and error; nothing where it has a terminal.
     pub output: Vec<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its terminal, where the launch gives it one.
+    pub terminal: Option<Terminal>,
     /// Tells it to end.
     pub signals: mpsc::UnboundedSender<Signal>,
     /// Comes once, when it has ended and is reaped.
@@ -87,7 +89,14 @@ pub trait Spawner: Send + Sync + fmt::Debug + 'static {
     fn spawn<'a>(&'a self, launch: &'a Launch) -> Spawning<'a>;
 }
 
-type Order = (Launch, oneshot::Sender<Result<Spawned, SpawnError>>);
+/// What the spawning thread is asked.
+enum Order {
+    Make(Launch, oneshot::Sender<Result<Spawned, SpawnError>>),
+    /// This child is reaped.
+    Gone(u32),
+    /// A guardian died at its post: end what fell to this process.
+    Adopt(oneshot::Sender<()>),
+}
 
 /// Makes processes on this host, all from one thread: a child asks the kernel to be killed when its parent
 /// dies, and "parent" there means the thread that forked, not the process.
@@ -102,12 +111,41 @@ impl HostSpawner {
     /// # Errors
     /// When the system gives no thread. Call it inside a tokio runtime.
     pub fn new() -> io::Result<HostSpawner> {
+        HostSpawner::start(false)
+    }
+
+    /// The same for a process that is nothing but a panel: what falls to it from a guardian that was killed is its to end,
+    /// so no other code of this process may start children.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or refuses to make this process a subreaper.
+    pub fn adopting() -> io::Result<HostSpawner> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        HostSpawner::start(true)
+    }
+
+    fn start(adopts: bool) -> io::Result<HostSpawner> {
         let (orders, inbox) = std_mpsc::channel::<Order>();
-        let runtime = Handle::current();
+        let (runtime, back) = (Handle::current(), orders.clone());
         thread::Builder::new().name("spawner".into()).spawn(move || {
             let _inside = runtime.enter();
-            for (launch, answer) in inbox {
-                let _ = answer.send(make(&launch));
+            // Made here and not reaped yet. Whatever else is a child of this process fell to it.
+            let mut own = HashSet::new();
+            for order in inbox {
+                match order {
+                    Order::Make(launch, answer) => {
+                        let made = make(&launch, &back);
+                        own.extend(made.as_ref().map(|m| m.pid));
+                        let _ = answer.send(made);
+                    }
+                    Order::Gone(pid) => drop(own.remove(&pid)),
+                    Order::Adopt(done) => {
+                        if adopts {
+                            orphans::end(&own);
+                        }
+                        let _ = done.send(());
+                    }
+                }
             }
         })?;
         Ok(HostSpawner { orders })
@@ -118,29 +156,51 @@ impl Spawner for HostSpawner {
     fn spawn<'a>(&'a self, launch: &'a Launch) -> Spawning<'a> {
         Box::pin(async move {
             let (answer, made) = oneshot::channel();
-            self.orders.send((launch.clone(), answer)).map_err(|_| SpawnError::Gone)?;
+            self.orders.send(Order::Make(launch.clone(), answer)).map_err(|_| SpawnError::Gone)?;
             made.await.unwrap_or(Err(SpawnError::Gone))
         })
     }
 }
 
-fn make(launch: &Launch) -> Result<Spawned, SpawnError> {
+fn make(launch: &Launch, back: &std_mpsc::Sender<Order>) -> Result<Spawned, SpawnError> {
     let refused = |why: io::Error| SpawnError::Refused { program: launch.program.display().to_string(), why };
-    #[allow(clippy::disallowed_methods, reason = "the one place that makes processes")]
-    let mut command = Command::new(&launch.program);
-    command.args(&launch.args).envs(launch.env.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    if let Some(guarded) = &launch.guarded {
+        return guarded::make(launch, guarded, back).map_err(refused);
+    }
+    let mut command = command(launch, &launch.program);
+    command.args(&launch.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let stream = child::prepare(&mut command, launch).map_err(refused)?;
     let mut process = command.spawn().map_err(refused)?;
-    let output = [
-        process.stdout.take().map(|o| Box::new(o) as Box<dyn AsyncRead + Send + Unpin>),
-        process.stderr.take().map(|o| Box::new(o) as _),
-    ];
     let pid = process.id().unwrap_or_default();
+    let output = pipes(&mut process);
     let (signals, inbox) = mpsc::unbounded_channel();
     let (ended, exit) = oneshot::channel();
-    tokio::spawn(watch(process, inbox, ended));
-    Ok(Spawned { pid, stream, output: output.into_iter().flatten().collect(), signals, exit })
+    let back = back.clone();
+    tokio::spawn(async move {
+        watch(process, inbox, ended).await;
+        let _ = back.send(Order::Gone(pid));
+    });
+    Ok(Spawned { pid, stream, output, terminal: None, signals, exit })
+}
+
+/// A command with the launch's environment and folder.
+fn command(launch: &Launch, program: &std::path::Path) -> Command {
+    #[allow(clippy::disallowed_methods, reason = "the one place that makes processes")]
+    let mut command = Command::new(program);
+    if launch.bare {
+        command.env_clear();
+    }
+    command.envs(launch.env.iter().map(|(name, value)| (name, value)));
+    if let Some(folder) = &launch.folder {
+        command.current_dir(folder);
+    }
+    command
+}
+
+fn pipes(process: &mut Child) -> Vec<Box<dyn AsyncRead + Send + Unpin>> {
+    let out = process.stdout.take().map(|o| Box::new(o) as Box<dyn AsyncRead + Send + Unpin>);
+    let err = process.stderr.take().map(|o| Box::new(o) as _);
+    [out, err].into_iter().flatten().collect()
 }
 
 /// Owns the process: passes signals on while it lives, reaps it, tells how it ended.
@@ -182,65 +242,9 @@ fn exit_of(status: std::process::ExitStatus) -> Exit {
     }
 }
 
-/// What happens in the child between fork and exec.
-#[allow(unsafe_code)]
-mod child {
-    use super::*;
-    use rustix::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
-        io::{FdFlags, dup2, fcntl_setfd},
-        net::{AddressFamily, SocketFlags, SocketType, socketpair},
-        process::{getpid, getppid, nice, set_parent_process_death_signal},
-    };
-
-    /// The descriptor of the stream in the child.
-    const STREAM: i32 = 3;
-
-    /// Sets the child's priority, its end with ours, and its stream. Returns our end of the stream.
-    pub(super) fn prepare(command: &mut Command, launch: &Launch) -> io::Result<Option<UnixStream>> {
-        let (ours, theirs) = if launch.stream {
-            let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            let ours = std::os::unix::net::UnixStream::from(ours);
-            ours.set_nonblocking(true)?;
-            (Some(UnixStream::from_std(ours)?), Some(theirs))
-        } else {
-            (None, None)
-        };
-        let increment = i32::from(launch.nice);
-        let parent = getpid();
-        let in_child = move || {
-            if increment > 0 {
-                nice(increment)?;
-            }
-            set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            if getppid() != Some(parent) {
-                // The parent died before the line above, so no signal will come.
-                return Err(io::Error::from(rustix::io::Errno::SRCH));
-            }
-            if let Some(theirs) = &theirs {
-                give(theirs)?;
-            }
-            Ok(())
-        };
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed. The closure makes plain
-        // system calls on values made before the fork, and allocates nothing, locks nothing.
-        unsafe { command.pre_exec(in_child) };
-        Ok(ours)
-    }
-
-    /// Makes `end` the child's descriptor 3.
-    fn give(end: &OwnedFd) -> io::Result<()> {
-        if end.as_raw_fd() == STREAM {
-            return Ok(fcntl_setfd(end, FdFlags::empty())?);
-        }
-        // SAFETY: whatever 3 was in the parent is closed on exec or replaced here, in the child alone; the
-        // value is forgotten below, so nothing closes the new descriptor.
-        let mut target = unsafe { OwnedFd::from_raw_fd(STREAM) };
-        let done = dup2(end, &mut target);
-        std::mem::forget(target);
-        Ok(done?)
-    }
-}
+mod child;
+mod guarded;
+mod orphans;
 
 #[cfg(test)]
 mod tests;

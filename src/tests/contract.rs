@@ -1,7 +1,7 @@
 //! The API against its own description: schemathesis sends what the OpenAPI document allows and forbids,
 //! as an artist and as an admin. No server error, no answer that the document does not describe.
 
-use crate::program::{Program, easel};
+use crate::program::{Program, easel, is_long};
 use std::{path::PathBuf, process::Command};
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n\n[[user]]\nname = \"Ada\"\nrole = \"admin\"\n";
@@ -27,7 +27,7 @@ fn answers_are_what_the_document_says() {
     let program = Program::start(USERS);
     // It leaves a folder of its own where it runs.
     let folder = tempfile::tempdir().unwrap();
-    let long = std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1");
+    let long = is_long();
     for id in ["zoe", "ada"] {
         let output = Command::new(schemathesis())
             .current_dir(folder.path())

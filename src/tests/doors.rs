@@ -106,6 +106,8 @@ async fn secrets_reach_no_log_and_no_file() {
         let post = client.post(program.at(path)).header("origin", &program.url).json(&serde_json::json!({ field: value }));
         post.send().await.unwrap();
     }
+    let fetched = fetch_with_secrets(&program, &client).await;
+    assert!(fetched.contains("private network") && !fetched.contains("canary"), "{fetched}");
     let ticket = link.split_once('#').unwrap().1;
     let mut looked = 0;
     for file in files(folder.path()) {
@@ -118,6 +120,35 @@ async fn secrets_reach_no_log_and_no_file() {
     }
     let logs = files(&data.join("logs")).len();
     assert!(logs >= 1 && looked > logs, "{looked} files, {logs} logs");
+}
+
+/// What an admin is shown of a model that was asked for with secrets in its address and beside it. Its worker is looked
+/// at while it lives: no command line may hold them.
+async fn fetch_with_secrets(program: &Program, client: &reqwest::Client) -> String {
+    let with = |request: reqwest::RequestBuilder| request.header("origin", &program.url).header("accept", "application/json");
+    let picked = with(client.post(program.at("/pick/ada"))).send().await.unwrap();
+    let cookie =
+        picked.headers().get_all("set-cookie").iter().map(|c| c.to_str().unwrap()).find(|c| c.contains("login")).unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let post = |path: &str, body: serde_json::Value| with(client.post(program.at(path))).header("cookie", &cookie).json(&body);
+    let password = serde_json::json!({ "password": "canary-password-4711" });
+    assert_eq!(post("/api/v1/admin-mode", password).send().await.unwrap().status(), 204);
+    let model =
+        serde_json::json!({ "url": "http://127.0.0.1:9/x.safetensors?token=canary-url-4711", "token": "canary-token-4711" });
+    assert_eq!(post("/api/v1/admin/models", model).send().await.unwrap().status(), 202);
+    for _ in 0..400 {
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            assert!(!line.windows(7).any(|w| w == b"canary-"), "{}", String::from_utf8_lossy(&line));
+        }
+        let shown = with(client.get(program.at("/api/v1/admin/models"))).header("cookie", &cookie).send().await.unwrap();
+        let shown = shown.text().await.unwrap();
+        if shown.contains("failed") {
+            return shown;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("the download neither failed nor came");
 }
 
 /// Resident memory of a process, in MiB.

@@ -1,6 +1,7 @@
 //! Jobs of the real program through kills of its engine, and of both, at moments all over a job's life. Knows the
 //! API and process ids.
 
+use crate::program::is_long;
 use crate::{
     jobs_survive::{Api, assert_sound, quick},
     program::Program,
@@ -19,7 +20,7 @@ const THEN_ALL: usize = 3;
 /// Bar Q1: what was acknowledged is done once, and the panel answers all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_kill_of_the_engine_loses_or_doubles_a_picture() {
-    let kills = if std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1") { KILLS_LONG } else { KILLS };
+    let kills = if is_long() { KILLS_LONG } else { KILLS };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.toml"), USERS).unwrap();
     let mut program = Program::start_in(folder.path(), &[]);

@@ -67,7 +67,7 @@ impl Drop for Disk {
 }
 
 /// A picture that an artist brings; each number is another file, of about 190 kB.
-fn picture(n: u32) -> Vec<u8> {
+pub(crate) fn picture(n: u32) -> Vec<u8> {
     let noise = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).wrapping_add(n * 77)) as u8;
     let pixels = image::RgbImage::from_fn(256, 256, |x, y| image::Rgb([noise(x, y), noise(y, x + 1), noise(x * y, 3)]));
     let mut file = std::io::Cursor::new(Vec::new());
@@ -89,7 +89,7 @@ async fn ask(
     (status, offset.map_or(body, |offset| json!(offset.to_str().unwrap())))
 }
 
-async fn upload(api: &Api, file: Vec<u8>) -> (u16, Value) {
+pub(crate) async fn upload(api: &Api, file: Vec<u8>) -> (u16, Value) {
     let form = multipart::Form::new().part("file", multipart::Part::bytes(file).file_name("x.png"));
     ask(api, Method::POST, "/uploads", |r| r.multipart(form)).await
 }
@@ -99,12 +99,12 @@ async fn piece(api: &Api, id: &str, offset: usize, piece: &[u8]) -> (u16, Value)
     ask(api, Method::PATCH, &format!("/uploads/{id}"), |r| r.header("upload-offset", offset).body(body)).await
 }
 
-fn is_about_the_disk((status, body): &(u16, Value)) -> bool {
+pub(crate) fn is_about_the_disk((status, body): &(u16, Value)) -> bool {
     *status == 503 && body["detail"].as_str().is_some_and(|words| words.contains("disk"))
 }
 
 /// Everything that a reader needs still works.
-async fn serves(api: &Api, artifact: &Value) {
+pub(crate) async fn serves(api: &Api, artifact: &Value) {
     assert_eq!(api.get("/me").await["id"], "zoe");
     assert!(api.get("/artifacts").await["total"].as_u64().unwrap() >= 1);
     assert!(api.file(artifact["url"].as_str().unwrap()).await.unwrap().len() > 1_000);
@@ -122,7 +122,7 @@ fn half_written(folder: &Path) -> Vec<PathBuf> {
     folders.iter().flat_map(|folder| half_written(folder)).chain(files.into_iter().filter(broken)).collect()
 }
 
-fn assert_whole(data: &Path) {
+pub(crate) fn assert_whole(data: &Path) {
     let found: Vec<_> = ["outputs", "spool"].iter().flat_map(|name| half_written(&data.join(name))).collect();
     assert!(found.is_empty(), "half-written: {found:?}");
 }
@@ -141,7 +141,7 @@ async fn submit_until_refused(api: &Api) -> Vec<String> {
     panic!("the disk takes everything");
 }
 
-async fn until_job(api: &Api, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until_job(api: &Api, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     let begin = Instant::now();
     loop {
         let job = api.get(&format!("/jobs/{id}")).await;

@@ -1,6 +1,6 @@
 //! Jobs of the real program through kills of the engine and of the panel. Knows the API only.
 
-use crate::program::{Program, easel};
+use crate::program::{Program, easel, is_long};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -102,10 +102,14 @@ pub(crate) fn quick(n: usize) -> Value {
 /// Bar Q1, CI's part: what was acknowledged is done once, whenever the panel is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
-    let kills = if std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1") { KILLS_LONG } else { KILLS };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.toml"), USERS).unwrap();
-    let mut program = Program::start_in(folder.path(), &[]);
+    survives_kills(folder.path(), if is_long() { KILLS_LONG } else { KILLS }).await;
+}
+
+/// Kills the panel over a folder with Zoe in its `users.toml` so often, with jobs submitted all along.
+pub(crate) async fn survives_kills(folder: &std::path::Path, kills: usize) {
+    let mut program = Program::start_in(folder, &[]);
     let mut api = Api::of(&program, "zoe");
     let (mut acknowledged, mut slowest) = (Vec::new(), Duration::ZERO);
     for n in 0..kills {
@@ -114,7 +118,7 @@ async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
         // Moments spread over a job's whole life by the golden ratio: no two kills alike, every run the same.
         tokio::time::sleep(Duration::from_millis(((n as f64 * 0.618).fract() * 900.0) as u64)).await;
         program.kill();
-        program = Program::start_in(folder.path(), &[]);
+        program = Program::start_in(folder, &[]);
         slowest = slowest.max(program.started_in);
         api = api.at(&program);
         // The same request again, as a client does that saw no answer: never a second job.
@@ -139,7 +143,7 @@ async fn no_kill_of_the_panel_loses_or_doubles_a_picture() {
     println!("{kills} kills: {} jobs, {parked} parked, {} pictures, slowest start {slowest:.0?}", acknowledged.len(), jobs.len());
     assert_eq!((jobs.len(), unique.len()), (acknowledged.len() - parked, jobs.len()), "lost or doubled");
     drop(program);
-    assert_sound(&folder.path().join("data"));
+    assert_sound(&folder.join("data"));
 }
 
 /// The store of a data folder that nobody uses now is whole.

@@ -18,6 +18,28 @@ const CANARY: &str = "canary-7d1f0c";
 /// Largest answer that is looked at.
 const MOST: u64 = 1 << 20;
 
+/// Every place of an address that takes an id.
+const ROUTES: [(&str, &str); 18] = [
+    ("GET", "/api/v1/artifacts/{}"),
+    ("GET", "/api/v1/artifacts/{}/file"),
+    ("GET", "/api/v1/artifacts/{}/thumb"),
+    ("DELETE", "/api/v1/artifacts/{}"),
+    ("GET", "/api/v1/jobs/{}"),
+    ("DELETE", "/api/v1/jobs/{}"),
+    ("HEAD", "/api/v1/uploads/{}"),
+    ("PATCH", "/api/v1/uploads/{}"),
+    ("GET", "/api/v1/datasets/{}"),
+    ("GET", "/api/v1/datasets/{}/zip"),
+    ("DELETE", "/api/v1/datasets/{}"),
+    ("GET", "/api/v1/dataset-pictures/{}/file"),
+    ("GET", "/api/v1/dataset-pictures/{}/thumb"),
+    ("PATCH", "/api/v1/dataset-uploads/{}"),
+    ("GET", "/datasets/{}"),
+    ("GET", "/picture/{}"),
+    ("GET", "/assets/{}"),
+    ("GET", "/{}"),
+];
+
 /// Files that somebody would like to read, and ways up to them.
 fn names(data: &Path) -> Vec<String> {
     let outside = data.with_file_name("outside.txt").display().to_string();
@@ -95,6 +117,15 @@ fn send(program: &Program, token: &str, method: &str, path: &str, body: &str) ->
     (status, text)
 }
 
+/// Where datasets take names: their own, those of files, those of pictures of the gallery.
+fn of_datasets(dataset: &str, name: &str) -> [(String, serde_json::Value); 3] {
+    [
+        ("/api/v1/datasets".to_owned(), json!({"name": name, "trigger": name})),
+        (format!("/api/v1/datasets/{dataset}/uploads"), json!({"name": name, "bytes": 9})),
+        (format!("/api/v1/datasets/{dataset}/artifacts"), json!({"ids": [name]})),
+    ]
+}
+
 /// Every file below a folder and beside it.
 fn files(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -127,20 +158,9 @@ async fn no_name_leads_out_of_a_profiles_own_files() {
     }
     let mut names = names(&data);
     names.extend([artifact.clone(), format!("artifact:{artifact}"), job.clone(), format!("../{artifact}")]);
+    let made = zoe.send(reqwest::Method::POST, "/datasets", Some(&json!({"name": "Cats"}))).await.1;
+    let dataset = made["id"].as_str().unwrap();
     let before = files(folder.path());
-    let routes = [
-        ("GET", "/api/v1/artifacts/{}"),
-        ("GET", "/api/v1/artifacts/{}/file"),
-        ("GET", "/api/v1/artifacts/{}/thumb"),
-        ("DELETE", "/api/v1/artifacts/{}"),
-        ("GET", "/api/v1/jobs/{}"),
-        ("DELETE", "/api/v1/jobs/{}"),
-        ("HEAD", "/api/v1/uploads/{}"),
-        ("PATCH", "/api/v1/uploads/{}"),
-        ("GET", "/picture/{}"),
-        ("GET", "/assets/{}"),
-        ("GET", "/{}"),
-    ];
     let (mut sent, token) = (0, zoe.token.clone());
     let check = |what: String, (status, text): (u16, String)| {
         assert!((200..500).contains(&status), "{what}: {status}");
@@ -148,7 +168,7 @@ async fn no_name_leads_out_of_a_profiles_own_files() {
         assert!(!text.contains("SQLite format"), "{what} answered the store");
     };
     for name in &names {
-        for (method, route) in routes {
+        for (method, route) in ROUTES {
             let path = route.replace("{}", &in_path(name));
             check(format!("{method} {path}"), send(&program, &token, method, &path, ""));
         }
@@ -167,7 +187,10 @@ async fn no_name_leads_out_of_a_profiles_own_files() {
         }
         let zip = json!({ "ids": [name] }).to_string();
         check(format!("zip of {name}"), send(&program, &token, "POST", "/api/v1/artifacts/zip", &zip));
-        sent += routes.len() + 6;
+        for (path, body) in of_datasets(dataset, name) {
+            check(format!("{path} {name}"), send(&program, &token, "POST", &path, &body.to_string()));
+        }
+        sent += ROUTES.len() + 9;
     }
     println!("{} names, {sent} requests", names.len());
     assert!(names.len() >= 500, "only {} names", names.len());

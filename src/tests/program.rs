@@ -13,6 +13,11 @@ use tempfile::TempDir;
 /// How long a start may take before a test gives up; the bar itself is measured elsewhere.
 const START: Duration = Duration::from_secs(30);
 
+/// Whether everything is measured and tried, and not a sample: `setup/test.sh --long`.
+pub(crate) fn is_long() -> bool {
+    std::env::var("TESTS_LONG").is_ok_and(|v| v == "1")
+}
+
 /// `easel serve`, running. Dropped, it is stopped.
 pub(crate) struct Program {
     child: Child,
@@ -37,11 +42,24 @@ impl Program {
 
     /// Starts over the folder of an earlier program: `data/` and, where there is one, `users.toml` in it.
     pub(crate) fn start_in(folder: &Path, extra: &[&str]) -> Program {
+        Program::start_with(folder, extra, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub(crate) fn start_with(folder: &Path, extra: &[&str], env: &[(&str, &str)]) -> Program {
+        let users = folder.join("users.toml");
+        Program::start_from(folder, &[&["--users", users.to_str().unwrap()], extra].concat(), env)
+    }
+
+    /// Starts over a folder without naming a list of profiles.
+    pub(crate) fn start_from(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Program {
         let begin = Instant::now();
         let data = folder.join("data");
         let mut command = easel();
-        command.arg("serve").args(["--port", "0", "--data"]).arg(&data);
-        command.arg("--users").arg(folder.join("users.toml")).args(extra);
+        command.arg("serve").args(["--port", "0", "--data"]).arg(&data).args(arguments);
+        // Its shells read no profile of whoever runs the tests.
+        command.env("HOME", folder);
+        command.envs(env.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(log(folder)).spawn().unwrap();
         let printed = Arc::default();
         let url = printed_address(&mut child, folder, &printed);
@@ -70,6 +88,11 @@ impl Program {
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Process id.
@@ -121,13 +144,18 @@ impl Drop for Program {
 /// The program that cargo built for these tests, in an environment without the caller's settings.
 pub(crate) fn easel() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_easel"));
+    without_settings(&mut command);
+    command
+}
+
+/// Takes the caller's settings out of the environment of something that will start the program.
+pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if ["EASEL_", "RUNPOD_", "VAST_"].iter().any(|p| name.starts_with(p)) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 fn log(folder: &Path) -> Stdio {

@@ -18,6 +18,8 @@ export class ApiError extends Error {
     /** HTTP status; 0 when there was no answer. */
     readonly status: number,
     readonly fields: FieldProblem[] = [],
+    /** The whole answer, for what it says beyond its words. */
+    readonly answer: object = {},
   ) {
     super(message);
   }
@@ -28,6 +30,8 @@ export class ApiError extends Error {
 }
 
 const BASE = "/api/v1";
+/** What only an admin in admin mode may ask. */
+const ADMINS = /^\/(admin\/|system|logs|audit|users|vision)/;
 
 /** The login is gone: every page starts again at the door, and comes back to where it was. */
 function toTheDoor(): void {
@@ -38,7 +42,7 @@ async function problemOf(answer: Response): Promise<ApiError> {
   let problem: Problem = {};
   if (answer.headers.get("content-type")?.includes("json")) problem = (await answer.json().catch(() => ({}))) as Problem;
   const text = problem.detail ?? problem.title ?? `Easel answered ${answer.status}.`;
-  return new ApiError(text, answer.status, problem.errors ?? []);
+  return new ApiError(text, answer.status, problem.errors ?? [], problem);
 }
 
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
@@ -50,6 +54,9 @@ export async function request(path: string, options: RequestInit = {}): Promise<
     throw new ApiError("Easel does not answer. Nothing is lost; try again in a moment.", 0);
   }
   if (answer.status === 401) toTheDoor();
+  // An admin page whose admin mode has ended asks for the password again.
+  if (answer.status === 403 && document.body.dataset.admin !== undefined && path.match(ADMINS)) location.assign("/admin");
+  if (answer.ok && options.method && options.method !== "HEAD") dispatchEvent(new Event("easel:used"));
   if (!answer.ok) throw await problemOf(answer);
   return answer;
 }

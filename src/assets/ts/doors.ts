@@ -23,8 +23,8 @@ function startShow(): void {
 }
 
 /** Counts a wait down; the form opens again by itself at its end, with what was typed still there. */
-function startWait(): void {
-  for (const line of all<HTMLElement>("[data-wait]")) {
+function startWait(root: ParentNode = document): void {
+  for (const line of all<HTMLElement>("[data-wait]", root)) {
     const until = performance.now() + Number(line.dataset.wait) * 1000;
     const number = line.querySelector("[data-left]");
     const button = line.closest("form")?.querySelector<HTMLButtonElement>("button[type=submit]");
@@ -52,9 +52,47 @@ function startBusy(): void {
   }
 }
 
+/** A guess that was wrong leaves what was typed in its field: only the error of the page that came back is taken. */
+function startGuesses(): void {
+  for (const form of all<HTMLFormElement>("form[data-guess]")) {
+    form.addEventListener("submit", (e) => {
+      e.preventDefault();
+      void guess(form);
+    });
+  }
+}
+
+async function guess(form: HTMLFormElement): Promise<void> {
+  const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+  const answer = await fetch(form.action, { method: "POST", credentials: "same-origin", body }).catch(() => null);
+  const page = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
+  const error = page.querySelector(`form[action="${form.getAttribute("action") ?? ""}"] .error`);
+  // Let in; or the door itself has changed meanwhile.
+  if (answer && (answer.redirected || !error)) {
+    location.assign(answer.url);
+    return;
+  }
+  form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+  for (const old of all(".error", form)) old.remove();
+  const field = form.querySelector<HTMLInputElement>("input");
+  field?.setAttribute("aria-invalid", "true");
+  field?.closest(".field")?.append(error ?? unreachable());
+  field?.focus();
+  startWait(form);
+}
+
+function unreachable(): HTMLElement {
+  const line = document.createElement("p");
+  line.className = "error";
+  line.role = "alert";
+  line.textContent = "Easel does not answer. Try again in a moment.";
+  return line;
+}
+
 startShow();
 startWait();
 startBusy();
+startGuesses();
 
 /** A link carries its ticket in the fragment, which no server and no log sees; here it becomes a form's field. */
 function startTicket(): void {

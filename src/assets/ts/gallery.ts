@@ -109,8 +109,10 @@ function fail(error: ApiError): void {
     retry = setTimeout(() => void load(), wait * 1000);
     return;
   }
-  box.hidden = true;
+  // One thing is said at a time.
+  for (const part of [box, byId("empty"), byId("no-match")]) part.hidden = true;
   byId("failed").hidden = false;
+  setText(byId("count"), "");
   let left = wait;
   const since = hour(new Date());
   const tick = (): void => {

@@ -29,7 +29,7 @@ const go = (id: string | null): boolean => {
 
 async function copyPrompt(): Promise<void> {
   try {
-    await navigator.clipboard.writeText(picture.recipe?.prompt ?? "");
+    await navigator.clipboard.writeText(picture.prompt);
     toast("Prompt copied", { life: 3000 });
   } catch {
     toast("This browser does not let pages copy here. Select the prompt and press Ctrl C.", { bad: true });
@@ -62,7 +62,7 @@ const group = "Picture";
 keys(
   { group, says: "Newer", keys: ["ArrowLeft"], run: () => go(newer) },
   { group, says: "Older", keys: ["ArrowRight"], run: () => go(older) },
-  { group, says: "Use these settings", keys: ["u"], run: () => handOver("settings") },
+  ...(picture.recipe ? [{ group, says: "Use these settings", keys: ["u"], run: () => handOver("settings") }] : []),
   { group, says: "Use as reference", keys: ["r"], run: () => handOver("reference") },
   { group, says: "Paint a mask", keys: ["m"], run: () => handOver("mask") },
   { group, says: "Download", keys: ["d"], run: () => byId("download").click() },
@@ -71,7 +71,8 @@ keys(
 );
 for (const button of all("[data-hand]"))
   button.addEventListener("click", () => handOver(button.dataset.hand as "settings" | "reference" | "mask"));
-byId("copy").addEventListener("click", () => void copyPrompt());
+// What was made without words has none to copy.
+document.getElementById("copy")?.addEventListener("click", () => void copyPrompt());
 byId("delete").addEventListener("click", remove);
 startDrag(() => picture.id);
 setText(byId("made"), moment(created(picture)));

@@ -1,27 +1,12 @@
 // Every page behind the door: theme, menus, keys, undo.
 
-import { all } from "./dom";
+import { setText } from "./dom";
 import { keys, startKeys } from "./keys";
+import { startMenus } from "./menus";
+import { startNotices } from "./notices";
 import { startTheme } from "./theme";
 import { undoable } from "./toasts";
-
-/** A menu closes when the focus or a click goes elsewhere, and on Escape, which gives the focus back. */
-function startMenus(): void {
-  for (const menu of all<HTMLDetailsElement>("details.menu")) {
-    addEventListener("pointerdown", (e) => {
-      if (menu.open && !menu.contains(e.target as Node)) menu.open = false;
-    });
-    menu.addEventListener("focusout", (e) => {
-      if (e.relatedTarget && !menu.contains(e.relatedTarget as Node)) menu.open = false;
-    });
-    menu.addEventListener("keydown", (e) => {
-      if (e.key !== "Escape" || !menu.open) return;
-      menu.open = false;
-      menu.querySelector("summary")?.focus();
-      e.preventDefault();
-    });
-  }
-}
+import { moment } from "./words";
 
 keys({
   group: "Anywhere",
@@ -34,6 +19,38 @@ keys({
     return true;
   },
 });
+/** Admin mode counts down, and begins anew with whatever changes something. At its end the page starts again. */
+function startMinutes(): void {
+  const form = document.querySelector<HTMLElement>("[data-minutes]");
+  const shown = form?.querySelector("[data-minutes-left]");
+  if (!form || !shown) return;
+  const WHOLE = 30;
+  let until = Date.now() + Number(form.dataset.minutes) * 60_000;
+  const tick = (): void => {
+    const left = Math.ceil((until - Date.now()) / 60_000);
+    setText(shown, `${Math.max(0, left)} min`);
+    // A little later than the server's own end, so that it agrees.
+    if (until + 2_000 < Date.now()) location.reload();
+  };
+  setInterval(tick, 5_000);
+  addEventListener("easel:used", () => {
+    until = Date.now() + WHOLE * 60_000;
+    tick();
+  });
+}
+
+/** Where the pages do not fit into the bar, the one that is open is seen. */
+function showPage(): void {
+  const nav = document.querySelector<HTMLElement>(".top nav");
+  const here = nav?.querySelector<HTMLElement>("[aria-current]");
+  if (nav && here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.clientWidth) / 2;
+}
+
+showPage();
 startKeys();
+startMinutes();
 startTheme();
 startMenus();
+startNotices();
+/** Times that the server wrote for machines, in the reader's own words and zone. */
+for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-moment]")) time.textContent = moment(new Date(time.dateTime));

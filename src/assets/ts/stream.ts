@@ -20,6 +20,8 @@ export class Stream {
   private readonly kept: (StreamEvent & { seq: number })[] = [];
   /** What an unfinished job showed last: its state, step, place, preview. */
   private readonly live = new Map<string, Map<string, StreamEvent>>();
+  /** Which version of what belongs to the whole studio was told last. */
+  private readonly versions = new Map<"tools" | "notices", number>();
   private retry = RETRY_FIRST_MS;
   private retryTimer = 0;
   private lostTimer = 0;
@@ -48,7 +50,8 @@ export class Stream {
   /** What a page that was made at `after` has missed, and how the unfinished jobs stand. */
   replay(after: number | null): StreamEvent[] {
     const missed = after === null ? [] : this.kept.filter((e) => e.seq > after);
-    return [...missed, ...[...this.live.values()].flatMap((events) => [...events.values()])];
+    const versions = [...this.versions].map(([type, version]): StreamEvent => ({ type, version }));
+    return [...missed, ...[...this.live.values()].flatMap((events) => [...events.values()]), ...versions];
   }
 
   private open(): void {
@@ -61,7 +64,7 @@ export class Stream {
       this.say("open");
     };
     source.onerror = () => this.reopen();
-    for (const type of ["state", "artifact", "step", "loading", "preview", "place"] as const) {
+    for (const type of ["state", "artifact", "step", "loading", "preview", "place", "tools", "notices", "dataset"] as const) {
       source.addEventListener(type, (e: MessageEvent<string>) => this.take(type, e));
     }
   }
@@ -107,6 +110,14 @@ export class Stream {
     } else if (type === "artifact") {
       if (seq > 0) this.last = Math.max(this.last ?? 0, seq);
       this.keep({ type, seq, artifact: data as Artifact }, null);
+    } else if (type === "tools" || type === "notices") {
+      const { version } = data as { version: number };
+      // Told again with each connection, since it may have changed between two.
+      if (this.versions.get(type) === version) return;
+      this.versions.set(type, version);
+      this.deliver({ type, version });
+    } else if (type === "dataset") {
+      this.deliver({ type, ...(data as object) } as StreamEvent);
     } else {
       const event = { type, ...(data as object) } as Extract<StreamEvent, { job: string }>;
       this.live.get(event.job)?.set(type, event);

@@ -29,7 +29,11 @@ const boot = embedded<Boot>("boot");
 const form = new Form(boot.models);
 const words = new Words(form);
 const reference = new ReferencePicture(form);
-const jobs = new Jobs(boot.jobs, boot.pictures);
+const put = recall<string[]>("put-away", []);
+const jobs = new Jobs(
+  boot.jobs.filter((j) => !put.includes(j.id)),
+  boot.pictures,
+);
 const stage = new Stage(boot.models);
 const strip = new Strip(jobs);
 const busy = (): boolean => jobs.unfinished.length > 0;
@@ -220,6 +224,7 @@ function start(): void {
   byId("use-mask").addEventListener("click", actions.mask);
   byId("delete").addEventListener("click", actions.delete);
   byId("trouble-again").addEventListener("click", () => void again());
+  byId("trouble-away").addEventListener("click", putAway);
   byId("tone").addEventListener("click", nextTone);
   for (const i of document.querySelectorAll("input[name=zoom]")) i.addEventListener("change", toggleZoom);
   opener.addEventListener("click", () => setSheet(!composer.hasAttribute("data-open")));
@@ -245,6 +250,15 @@ function start(): void {
 function startFrom(prompt: string): void {
   form.setPrompt(prompt);
   void submit();
+}
+
+/** A job that did not finish leaves the strip, for good in this browser. */
+function putAway(): boolean {
+  const job = jobs.seen;
+  if (!job || !("state" in job) || (job.state !== "failed" && job.state !== "parked")) return false;
+  remember("put-away", [job.id, ...put].slice(0, 50));
+  jobs.forget(job.id);
+  return true;
 }
 
 /** The same recipe once more, out of the failed job's place. */
@@ -295,7 +309,7 @@ function startKeyboard(): void {
     { group: group2, says: "Use as reference", keys: ["r"], run: actions.reference },
     { group: group2, says: "Paint a mask", keys: ["m"], run: actions.mask },
     { group: group2, says: "Download", keys: ["d"], run: actions.download },
-    { group: group2, says: "Delete, can be undone", keys: ["Delete"], run: actions.delete },
+    { group: group2, says: "Delete, can be undone", keys: ["Delete"], run: () => actions.delete() || putAway() },
     { group: group2, says: "Colour of the wall", keys: ["w"], run: nextTone },
     { group: group2, says: "Fit, 1:1", keys: ["z"], run: toggleZoom },
     { group: "Mask", says: "Brush, eraser, swap", keys: ["b", "e", "x"] },

@@ -35,6 +35,9 @@ export interface Artifact {
   mime: string;
   bytes: number;
   created: string | number;
+  source: "easel" | "comfyui";
+  prompt: string;
+  workflow?: string;
   recipe?: Recipe;
 }
 
@@ -108,7 +111,23 @@ export type StreamEvent =
   | { type: "step"; job: string; step: number; steps: number; progress: number; eta_s: number | null }
   | { type: "loading"; job: string; model: string; done: number; total: number }
   | { type: "preview"; job: string; webp: string }
-  | { type: "place"; job: string; place: number; eta_s: number | null };
+  | { type: "place"; job: string; place: number; eta_s: number | null }
+  | { type: "tools"; version: number }
+  | { type: "notices"; version: number }
+  | { type: "dataset"; dataset: string; version: number | null; task: DatasetTask | null };
+
+/** What runs for a dataset, or ran last. */
+export interface DatasetTask {
+  number: number;
+  kind: "unpack" | "caption" | "export" | "folder";
+  state: "running" | "done" | "failed" | "cancelled";
+  what: string;
+  done: number;
+  total: number;
+  good: number;
+  words: string;
+  skipped: { why: string; count: number; first: string }[];
+}
 
 export const created = (noun: { created: string | number }): Date => {
   const value = noun.created;

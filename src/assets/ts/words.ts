@@ -16,6 +16,15 @@ export function duration(seconds: number): string {
   return rest === 0 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 60)} h ${rest} min`;
 }
 
+/** A running time: 0:07, 12:41, 3:20:07, 2 days 3:20. */
+export function running(seconds: number): string {
+  const two = (n: number): string => String(Math.floor(n)).padStart(2, "0");
+  const days = Math.floor(seconds / 86_400);
+  const [h, m, s] = [Math.floor((seconds % 86_400) / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  if (days > 0) return `${plural(days, "day")} ${h}:${two(m)}`;
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
 /** An estimate: coarser, because it is one. */
 export function about(seconds: number): string {
   return seconds < 1 ? "under 1 s" : `about ${seconds < 9.5 ? `${Math.round(seconds)} s` : duration(seconds)}`;
@@ -40,7 +49,7 @@ export const ordinal = (n: number): string => {
   return `${n}${["th", "st", "nd", "rd"][last] ?? "th"}`;
 };
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const hourOfDay = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
 const fullDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
 const monthName = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric" });
@@ -58,8 +67,8 @@ export function day(time: Date, now = new Date()): string {
 /** today 14:01, 18 November 14:01. */
 export function moment(time: Date, now = new Date()): string {
   const word = day(time, now);
-  return `${word === "Today" || word === "Yesterday" ? word.toLowerCase() : word} ${clock.format(time)}`;
+  return `${word === "Today" || word === "Yesterday" ? word.toLowerCase() : word} ${hourOfDay.format(time)}`;
 }
 
-export const hour = (time: Date): string => clock.format(time);
+export const hour = (time: Date): string => hourOfDay.format(time);
 export const month = (time: Date): string => monthName.format(time);

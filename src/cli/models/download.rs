@@ -5,6 +5,7 @@ use super::{check, discard, part_of, publish, target};
 use crate::cli::{generate::hex, say};
 use anyhow::{Context as _, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use panel::addresses::{is_refusal, public_only};
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE},
@@ -21,37 +22,108 @@ use std::{
 const TRIES: u32 = 5;
 /// A server that says nothing for so long is given up.
 const SILENCE: Duration = Duration::from_secs(60);
+/// A server that takes no connection for so long is given up.
+const CONNECT: Duration = Duration::from_secs(30);
 /// Largest model.
 const MAX_BYTES: u64 = 200 << 30;
 
-/// Downloads to the models folder; the file's path.
+/// What to fetch, and how.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wish<'a> {
+    pub(super) url: &'a str,
+    /// Its name in the models folder; the server's where absent.
+    pub(super) name: Option<&'a str>,
+    /// What it must be.
+    pub(super) sha256: Option<&'a str>,
+    /// Sent to the address's own host.
+    pub(super) token: Option<&'a str>,
+    /// Only from public addresses, at every redirect.
+    pub(super) public_only: bool,
+}
+
+/// What is told while it comes.
+pub(super) enum Told<'a> {
+    Name(&'a str),
+    Bytes(u64, Option<u64>),
+}
+
+/// Downloads to the models folder for the person at the terminal; the file's path.
 pub(super) fn run(models: &Path, url: &str, name: Option<&str>, sha256: Option<&str>) -> anyhow::Result<PathBuf> {
-    let url = Url::parse(url).context("this is no address")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let client = Client::builder().read_timeout(SILENCE).connect_timeout(Duration::from_secs(30)).build()?;
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => name_of(&client, &url).await?,
-        };
-        let target = target(models, &name, false)?;
-        let mut part = Part::open(&part_of(&target))?;
-        part.fetch(&client, &url).await?;
-        part.finish(&target, sha256)?;
-        Ok(target)
-    })
+    let bar = Bar::new();
+    let mut tell = |told: Told<'_>| {
+        if let Told::Bytes(have, total) = told {
+            bar.at(have, total);
+        }
+    };
+    let wish = Wish { url, name, sha256, ..Wish::default() };
+    let (path, digest) = runtime.block_on(fetch(models, wish, &mut tell))?;
+    say(format_args!("sha256 {digest}"));
+    Ok(path)
+}
+
+/// Downloads to the models folder; the file's path and SHA-256.
+pub(super) async fn fetch(
+    models: &Path,
+    wish: Wish<'_>,
+    tell: &mut (dyn FnMut(Told<'_>) + Send),
+) -> anyhow::Result<(PathBuf, String)> {
+    let url = Url::parse(wish.url).context("this is no address")?;
+    let mut client = Client::builder().read_timeout(SILENCE).connect_timeout(CONNECT);
+    if wish.public_only {
+        client = public_only(client, &url)?;
+    }
+    let from = From { client: client.build()?, url, token: wish.token };
+    let name = match wish.name {
+        Some(name) => name.to_owned(),
+        None => name_of(&from).await?,
+    };
+    let target = target(models, &name, false)?;
+    tell(Told::Name(&name));
+    let mut part = Part::open(&part_of(&target))?;
+    part.fetch(&from, tell).await?;
+    let digest = part.finish(&target, wish.sha256)?;
+    Ok((target, digest))
+}
+
+/// Throws away what an earlier download of this name left.
+pub(super) fn forget(models: &Path, name: &str) {
+    if let Ok(target) = target(models, name, false) {
+        let part = part_of(&target);
+        discard(&part);
+        let _ = fs::remove_file(mark_of(&part));
+    }
+}
+
+/// Where a file comes from.
+struct From<'a> {
+    client: Client,
+    url: Url,
+    token: Option<&'a str>,
+}
+
+impl From<'_> {
+    fn request(&self) -> reqwest::RequestBuilder {
+        let request = self.client.get(self.url.clone());
+        match self.token {
+            // It does not follow a redirect to another host.
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
 }
 
 /// What the file is called: by the address, else by what the server says.
-async fn name_of(client: &Client, url: &Url) -> anyhow::Result<String> {
+async fn name_of(from: &From<'_>) -> anyhow::Result<String> {
+    let url = &from.url;
     let last = url.path_segments().and_then(|mut s| s.next_back()).unwrap_or_default().to_owned();
     if last.ends_with(".safetensors") {
         return Ok(last);
     }
-    let response = client.get(url.clone()).header(RANGE, "bytes=0-0").send().await.map_err(without_url)?;
+    let response = from.request().header(RANGE, "bytes=0-0").send().await.map_err(without_url)?;
     let said = response.headers().get(CONTENT_DISPOSITION).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let name = said.split("filename=").nth(1).map(|n| n.split(';').next().unwrap_or(n).trim().trim_matches('"').to_owned());
-    name.filter(|n| n.ends_with(".safetensors")).context("the address does not name a .safetensors file; give --name")
+    name.filter(|n| n.ends_with(".safetensors")).context("the address does not name a .safetensors file; give its name")
 }
 
 /// A file in the making, and beside it the mark of the version that it is part of.
@@ -74,6 +146,8 @@ impl Part {
             .truncate(false)
             .open(path)
             .with_context(|| format!("opening {}", path.display()))?;
+        // Two downloads into one file would mix their bytes.
+        file.try_lock().map_err(|_| anyhow!("this file is being downloaded already"))?;
         let mut part = Part { path: path.into(), have: 0, hash: Sha256::new(), etag, file: file.try_clone()? };
         if part.etag.is_some() {
             // The hash cannot be taken up in the middle, so what is there is read once more.
@@ -92,12 +166,11 @@ impl Part {
     }
 
     /// Everything that is missing, over as many connections as it takes.
-    async fn fetch(&mut self, client: &Client, url: &Url) -> anyhow::Result<()> {
-        let bar = Bar::new();
+    async fn fetch(&mut self, from: &From<'_>, tell: &mut (dyn FnMut(Told<'_>) + Send)) -> anyhow::Result<()> {
         let mut tries = 0;
         loop {
             let before = self.have;
-            match self.once(client, url, &bar).await {
+            match self.once(from, tell).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::For(why)) => {
                     self.discard();
@@ -108,7 +181,7 @@ impl Part {
                     if tries == TRIES {
                         let have = self.have;
                         return Err(
-                            why.context(format!("the download broke off after {have} bytes; the same command goes on there"))
+                            why.context(format!("the download broke off after {have} bytes; the same again goes on there"))
                         );
                     }
                     tokio::time::sleep(Duration::from_millis(200 << tries)).await;
@@ -118,13 +191,13 @@ impl Part {
     }
 
     /// One connection, to the end of the file.
-    async fn once(&mut self, client: &Client, url: &Url, bar: &Bar) -> Result<(), Broken> {
+    async fn once(&mut self, from: &From<'_>, tell: &mut (dyn FnMut(Told<'_>) + Send)) -> Result<(), Broken> {
         // Without compression: ranges count bytes of the file itself.
-        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = from.request().header(ACCEPT_ENCODING, "identity");
         if let (Some(etag), true) = (&self.etag, self.have > 0) {
             request = request.header(RANGE, format!("bytes={}-", self.have)).header(IF_RANGE, etag);
         }
-        let mut response = request.send().await.map_err(|e| Broken::Off(without_url(e)))?;
+        let mut response = request.send().await.map_err(broken)?;
         let total = self.begin(&response)?;
         while let Some(chunk) = response.chunk().await.map_err(|e| Broken::Off(without_url(e)))? {
             self.file.write_all(&chunk).map_err(|e| Broken::Off(anyhow!("writing {}: {e}", self.path.display())))?;
@@ -133,7 +206,7 @@ impl Part {
             if self.have > total.unwrap_or(MAX_BYTES) {
                 return Err(Broken::For(anyhow!("the server sends more than it announced")));
             }
-            bar.at(self.have, total);
+            tell(Told::Bytes(self.have, total));
         }
         match total {
             Some(total) if self.have < total => Err(Broken::Off(anyhow!("{} of {total} bytes came", self.have))),
@@ -160,7 +233,7 @@ impl Part {
             return Err(Broken::Off(anyhow!("the server answers {status}")));
         }
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(Broken::For(anyhow!("the server answers {status}: this file needs a login; download it in a browser")));
+            return Err(Broken::For(anyhow!("the server answers {status}: this file needs a login or an access token")));
         }
         if !status.is_success() {
             return Err(Broken::For(anyhow!("the server answers {status}")));
@@ -193,10 +266,9 @@ impl Part {
         Ok(())
     }
 
-    /// Checks the whole file and gives it its name. A file that is no model is not kept.
-    fn finish(mut self, target: &Path, wanted: Option<&str>) -> anyhow::Result<()> {
+    /// Checks the whole file and gives it its name; its SHA-256. A file that is no model is not kept.
+    fn finish(mut self, target: &Path, wanted: Option<&str>) -> anyhow::Result<String> {
         let digest = hex(&std::mem::take(&mut self.hash).finalize());
-        say(format_args!("sha256 {digest}"));
         let checked = (|| {
             if let Some(wanted) = wanted {
                 ensure!(wanted.eq_ignore_ascii_case(&digest), "the file's SHA-256 is not the one that was asked for");
@@ -209,7 +281,8 @@ impl Part {
             return Err(why);
         }
         let _ = fs::remove_file(mark_of(&self.path));
-        publish(&self.path, target)
+        publish(&self.path, target)?;
+        Ok(digest)
     }
 
     fn discard(&self) {
@@ -228,6 +301,11 @@ enum Broken {
 
 fn odd(what: &str) -> Broken {
     Broken::For(anyhow!("the server sent {what}"))
+}
+
+/// A request that was not answered: for good where its address may not be asked.
+fn broken(error: reqwest::Error) -> Broken {
+    if is_refusal(&error) { Broken::For(without_url(error)) } else { Broken::Off(without_url(error)) }
 }
 
 /// Errors without the address, whose query may hold a secret.

@@ -85,6 +85,7 @@ pub(super) fn build(source: &Source, family: &Family, tensors: &Tensors, name: &
         family: family.name.into(),
         bytes: bytes(source, tensors),
         embedded: *source == Source::Embedded,
+        place: String::new(),
         about: if words.about.is_empty() { about(family, distilled).into() } else { words.about },
         native: (native, native),
         side: (SIDES.0, wishes.largest_side.unwrap_or(SIDES.1).clamp(native, SIDES.1)),

@@ -1,7 +1,10 @@
 //! How long a job will take yet, from how long its like took. Pure: times come in as arguments.
 
 use protocol::Recipe;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 /// What makes two jobs alike in time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +24,8 @@ struct Pace {
 
 /// Kinds that are remembered.
 const MOST: usize = 256;
+/// Steps whose median is the pace: one that stumbled changes nothing, a machine that got busy shows after two.
+const NEWEST: usize = 3;
 /// An ending that was never measured counts as so many steps a picture.
 const ENDING_STEPS: f32 = 1.5;
 
@@ -35,8 +40,8 @@ pub(super) struct Estimate {
     known: Option<Pace>,
     first: Option<Duration>,
     last: Option<(u32, Duration)>,
-    /// Seconds of one step, measured in this job.
-    step: Option<f32>,
+    /// Seconds of one step, of the newest steps of this job.
+    newest: VecDeque<f32>,
 }
 
 impl Memory {
@@ -49,12 +54,12 @@ impl Memory {
             guided: recipe.guidance > 1.0,
         };
         let known = self.0.get(&kind).copied();
-        Estimate { kind, known, first: None, last: None, step: None }
+        Estimate { kind, known, first: None, last: None, newest: VecDeque::with_capacity(NEWEST) }
     }
 
     /// A job is done, so long after its beginning.
     pub(super) fn end(&mut self, estimate: Estimate, now: Duration) {
-        let (Some(step), Some((_, last))) = (estimate.step, estimate.last) else { return };
+        let (Some(step), Some((_, last))) = (estimate.pace(), estimate.last) else { return };
         if self.0.len() >= MOST {
             self.0.clear();
         }
@@ -70,16 +75,27 @@ impl Estimate {
         if let Some((before, at)) = self.last
             && step > before
         {
-            let this = now.saturating_sub(at).as_secs_f32() / (step - before) as f32;
-            // The newest steps count most: a machine that gets busy shows within a few.
-            self.step = Some(self.step.map_or(this, |mean| mean + 0.3 * (this - mean)));
+            if self.newest.len() == NEWEST {
+                self.newest.pop_front();
+            }
+            self.newest.push_back(now.saturating_sub(at).as_secs_f32() / (step - before) as f32);
         }
         self.last = Some((step, now));
         // The first step alone holds the text's encoding too; it serves until there is better.
         let alone = first.as_secs_f32() / step.max(1) as f32;
-        let pace = self.step.or(self.known.map(|k| k.step)).unwrap_or(alone);
-        let ending = self.known.map_or(ENDING_STEPS * pace * self.kind.batch as f32 / self.evaluations(), |k| k.ending);
+        let pace = self.pace().or(self.known.map(|k| k.step)).unwrap_or(alone);
+        let guess = ENDING_STEPS * pace * self.kind.batch as f32 / self.evaluations();
+        // What slowed the steps down will slow the ending down.
+        let ending = self.known.map_or(guess, |k| k.ending * pace / k.step.max(f32::EPSILON));
         (steps.saturating_sub(step)) as f32 * pace + ending
+    }
+
+    /// Seconds of a step as they were just now.
+    fn pace(&self) -> Option<f32> {
+        let mut sorted: Vec<f32> = self.newest.iter().copied().collect();
+        sorted.sort_by(f32::total_cmp);
+        let middle = sorted.len() / 2;
+        Some(if sorted.len().is_multiple_of(2) { (sorted.get(middle)? + sorted[middle - 1]) / 2.0 } else { sorted[middle] })
     }
 
     /// A guided step costs two evaluations, an ending none of them.
@@ -141,7 +157,20 @@ mod tests {
     fn a_machine_that_gets_busy_shows() {
         let mut memory = Memory::default();
         run(&mut memory, 256, 1.0, 1.0);
-        let slow = run(&mut memory, 256, 3.0, 1.0);
-        assert!((slow[4] - 16.0).abs() < 0.5, "{slow:?}");
+        let slow = run(&mut memory, 256, 3.0, 3.0);
+        assert!((slow[4] - 18.0).abs() < 0.5, "{slow:?}");
+    }
+
+    #[test]
+    fn a_change_of_speed_in_mid_job_shows_after_two_steps_and_one_slow_step_never() {
+        let mut estimate = Memory::default().begin(&recipe(256));
+        let mut at = 0.0;
+        let mut left = Vec::new();
+        for (i, took) in [1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 4.0, 4.0, 4.0, 4.0].into_iter().enumerate() {
+            at += took;
+            left.push(estimate.step(i as u32 + 1, 10, Duration::from_secs_f32(at)));
+        }
+        assert!((left[3] - 7.5).abs() < 0.1, "a stumble: {left:?}");
+        assert!((left[7] - (2.0 * 4.0 + 6.0)).abs() < 0.1, "twice in a row: {left:?}");
     }
 }

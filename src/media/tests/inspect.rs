@@ -73,7 +73,8 @@ fn a_newer_recipe_fills_what_is_known() {
 #[test]
 fn a_bomb_of_text_is_left_packed() {
     let file = png_with(|e| e.add_ztxt_chunk("parameters".into(), "a".repeat(40 << 20)).unwrap());
-    assert!(file.len() < 200_000);
+    // However well it is packed: some compressors of the same format take ten times the room of others.
+    assert!(file.len() < 500_000, "{} bytes", file.len());
     assert_eq!(inspect(&file).unwrap().source, None);
 }
 

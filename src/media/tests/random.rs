@@ -109,6 +109,7 @@ pub(crate) fn model() -> ModelInfo {
         family: "sd15".into(),
         bytes: 1,
         embedded: true,
+        place: String::new(),
         about: String::new(),
         native: (256, 256),
         side: (64, 2048),

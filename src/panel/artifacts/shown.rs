@@ -1,6 +1,6 @@
 //! Pictures as the API shows, filters and names them. Knows no disk.
 
-use super::Artifact;
+use super::{Artifact, Made};
 use crate::clock::rfc3339;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use protocol::Recipe;
@@ -30,7 +30,14 @@ pub struct ArtifactView {
     pub bytes: u64,
     /// When it was finished, RFC 3339.
     pub created: String,
-    /// The recipe of this picture alone; absent in `state` events.
+    /// Where it was made: `easel` or `comfyui`.
+    pub source: &'static str,
+    /// What it was asked to be.
+    pub prompt: String,
+    /// The workflow that a picture of ComfyUI's holds, where it holds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// The recipe of this picture alone; absent in `state` events, and of pictures that were not made here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub recipe: Option<Recipe>,
@@ -38,7 +45,15 @@ pub struct ArtifactView {
 
 impl From<Artifact> for ArtifactView {
     fn from(a: Artifact) -> ArtifactView {
+        let prompt = a.made.prompt().to_owned();
+        let (source, workflow, recipe) = match a.made {
+            Made::Here(recipe) => ("easel", false, Some(recipe)),
+            Made::InComfyUi(comfy) => ("comfyui", comfy.workflow, None),
+        };
         ArtifactView {
+            source,
+            prompt,
+            workflow: workflow.then(|| format!("/api/v1/artifacts/{}/workflow", a.id)),
             url: format!("/api/v1/artifacts/{}/file", a.id),
             thumb: format!("/api/v1/artifacts/{}/thumb", a.id),
             id: a.id,
@@ -49,7 +64,7 @@ impl From<Artifact> for ArtifactView {
             mime: a.mime,
             bytes: a.bytes,
             created: rfc3339(a.created),
-            recipe: Some(a.recipe),
+            recipe,
         }
     }
 }
@@ -90,10 +105,18 @@ pub fn parse_month(text: &str) -> Option<(i16, i8)> {
 /// The name of a picture among downloads: when, what, which.
 pub fn download_name(a: &Artifact) -> String {
     let when = Timestamp::from_millisecond(a.created).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%d");
-    let words: String = a.recipe.prompt.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(60).collect();
+    let words: String = a.made.prompt().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).take(60).collect();
     let words = words.split_whitespace().take(6).collect::<Vec<_>>().join("-").to_lowercase();
     let extension = a.path.rsplit_once('.').map_or("png", |(_, e)| e);
-    format!("{when}-{words}-{}.{extension}", a.recipe.seed)
+    match &a.made {
+        Made::Here(recipe) => format!("{when}-{words}-{}.{extension}", recipe.seed),
+        // Without a seed, the end of its id tells two of a day apart.
+        Made::InComfyUi(_) => {
+            let end = a.id.get(a.id.len().saturating_sub(6)..).unwrap_or(&a.id).to_lowercase();
+            let words = if words.is_empty() { "comfyui" } else { &words };
+            format!("{when}-{words}-{end}.{extension}")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Publishing, deleting, taking back, disks that refuse.
 
 use super::*;
+use crate::gate::{Found, Gallery as _};
 use protocol::{Format, Sampler, Schedule};
 
 struct Scene {
@@ -120,4 +121,52 @@ async fn a_lost_thumbnail_is_made_again_and_half_written_files_are_cleared() {
     Artifacts::tidy(&scene.folder.path().join("outputs")).await;
     assert!(!month.join(".x.png.tmp").exists());
     assert_eq!(scene.files(), 2);
+}
+
+/// A PNG of 8 × 8 pixels by Easel, with ComfyUI's text chunks in front of the pixels.
+fn of_comfy(texts: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = picture(0).file;
+    let at = bytes.windows(4).position(|w| w == b"IDAT").unwrap() - 4;
+    for (key, text) in texts {
+        let body = [b"tEXt", key.as_bytes(), b"\0", text.as_bytes()].concat();
+        let length = u32::try_from(body.len() - 4).unwrap().to_be_bytes();
+        let chunk = [&length[..], &body, &crc(&body).to_be_bytes()].concat();
+        bytes.splice(at..at, chunk);
+    }
+    bytes
+}
+
+/// The sum that a PNG's chunks end with.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    })
+}
+
+fn found(index: u32, file: Vec<u8>) -> Found {
+    Found { profile: "ada".parse().unwrap(), prompt: "6f9619ff".into(), index, file: file.into() }
+}
+
+#[tokio::test]
+async fn a_picture_of_comfyuis_is_taken_in_once_with_its_workflow() {
+    let scene = scene().await;
+    let graph = r#"{"1": {"inputs": {"positive": ["2", 0]}}, "2": {"inputs": {"text": "Two Moons"}}}"#;
+    let file = of_comfy(&[("prompt", graph), ("workflow", "{\"nodes\": []}")]);
+    for _ in 0..2 {
+        scene.artifacts.take(found(0, file.clone())).await;
+    }
+    scene.artifacts.take(found(1, b"no picture".to_vec())).await;
+    let all = scene.all().await;
+    assert_eq!((all.len(), scene.files()), (1, 2));
+    let picture = &all[0];
+    assert_eq!(picture.made, Made::InComfyUi(InComfyUi { prompt: "Two Moons".into(), workflow: true }));
+    assert_eq!((picture.width, picture.height, picture.mime.as_str()), (64, 48, "image/png"));
+    assert_eq!(scene.artifacts.bytes(picture).await.unwrap(), file, "byte by byte as ComfyUI wrote it");
+    assert!(download_name(picture).starts_with("2026-03-05-two-moons-") && download_name(picture).ends_with(".png"));
+    let moons = Filter { q: Some("two moons".into()), ..Filter::default() };
+    assert_eq!(scene.artifacts.page(&scene.ada, moons, None, 10).await.unwrap().1, 1, "it is found by its words");
+    assert!(scene.artifacts.made_here(&scene.ada, 10).await.unwrap().is_empty());
+    let view = serde_json::to_value(ArtifactView::from(picture.clone())).unwrap();
+    assert_eq!((view["source"].as_str(), view["recipe"].is_null()), (Some("comfyui"), true));
+    assert_eq!(view["workflow"], format!("/api/v1/artifacts/{}/workflow", picture.id));
 }

@@ -114,6 +114,30 @@ fn a_folder_swapped_with_a_link_leads_nobody_out() {
 
 #[allow(clippy::disallowed_methods, reason = "a test asks how long it may take")]
 fn race() -> std::time::Duration {
-    let long = std::env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1");
+    let long = std::env::var("TESTS_LONG").is_ok_and(|v| v == "1");
     std::time::Duration::from_secs(if long { 60 } else { 5 })
+}
+
+#[test]
+fn a_tree_is_replaced_whole_and_removed_without_following_links() {
+    let (folder, root) = scene();
+    let shared = root.clone().shared();
+    let fresh = shared.folder("new").unwrap();
+    fresh.copy(&b"fresh"[..], "c.png").unwrap();
+    assert!(fresh.copy(&b"twice"[..], "c.png").is_err());
+    symlink(folder.path(), folder.path().join("root/ada/up")).unwrap();
+    root.replace("new", "ada").unwrap();
+    assert_eq!(root.read("ada/c.png", 9).unwrap(), b"fresh");
+    assert_eq!(root.read("new/2026-01/a.png", 9).unwrap(), b"ada's");
+    assert!(root.existing("new/up").is_err() && root.existing("../root").is_err());
+    root.remove_tree("new").unwrap();
+    root.remove_tree("new").unwrap();
+    assert!(!folder.path().join("root/new").exists());
+    assert_eq!(std::fs::read(folder.path().join("secret")).unwrap(), b"secret");
+    // Into a name that is free.
+    root.replace("ada", "eve").unwrap();
+    assert_eq!(root.existing("eve").unwrap().names().unwrap(), ["c.png"]);
+    for name in ["..", ".", "", "a/b"] {
+        assert!(root.remove_tree(name).is_err() && root.replace("eve", name).is_err(), "{name}");
+    }
 }

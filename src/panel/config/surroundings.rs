@@ -2,6 +2,7 @@
 //! be reached. A value read once; knows no other part of Easel.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -18,6 +19,35 @@ pub struct Surroundings {
     pub public_ports: Vec<(u16, u16)>,
     /// `$XDG_RUNTIME_DIR`, where a user's local sockets belong.
     pub runtime_dir: Option<PathBuf>,
+    /// The variables themselves, for those programs that may see some of them.
+    pub variables: Variables,
+}
+
+/// The environment's variables. Shown, it names them only: values may be secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Variables {
+    /// One variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// All of them, for [`crate::tools::contract`], which says which of them another program may see.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 /// Whose machine this is. A variable of either provider is enough: a pod may carry only some of them.
@@ -63,6 +93,7 @@ impl Surroundings {
             public_ip: get("RUNPOD_PUBLIC_IP").or_else(|| get("PUBLIC_IPADDR")).filter(|ip| ip.parse::<IpAddr>().is_ok()),
             public_ports,
             runtime_dir: get("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute()),
+            variables: Variables(environment.clone()),
         }
     }
 
@@ -124,6 +155,13 @@ mod tests {
         assert_eq!(host(&[("VAST_CONTAINERLABEL", "C.1")]), Host::Vast { container: None });
         assert_eq!(host(&[("CONTAINER_ID", "12")]), Host::Vast { container: Some("12".into()) });
         assert_eq!(host(&[("RUNPOD_POD_ID", "a.evil.example/")]), Host::RunPod { pod: None }, "no dots in a label");
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let s = Surroundings::from_environment(&vars(&[("PATH", "/bin"), ("HF_TOKEN", "hf_secret"), ("EASEL_PORT", "1")]));
+        assert_eq!(s.variables.get("HF_TOKEN"), Some("hf_secret"));
+        assert!(!format!("{s:?}").contains("hf_secret"));
     }
 
     #[test]

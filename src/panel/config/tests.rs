@@ -68,8 +68,35 @@ fn the_printed_sample_is_a_configuration_with_every_key() {
     let text = uncommented.join("\n");
     load(Flags::default(), &[], &text).unwrap();
     for (key, _) in KEYS {
-        assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is missing from the sample");
+        let sets = |line: &str| line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("{key}."));
+        assert!(text.lines().any(sets), "{key} is missing from the sample");
     }
+}
+
+#[test]
+fn the_folder_of_tools_has_a_variable_of_its_own() {
+    let setup = |env: &[(&str, &str)], text| load(Flags::default(), env, text).unwrap().setup;
+    assert_eq!(setup(&[], ""), None);
+    assert_eq!(setup(&[], "setup = \"tools\""), Some("tools".into()));
+    assert_eq!(setup(&[("EASEL_SETUP_DIR", "/opt/tools")], "setup = \"tools\""), Some("/opt/tools".into()));
+    let misspelt = load(Flags::default(), &[("EASEL_SETUPDIR", "/opt")], "").unwrap_err();
+    assert_eq!(misspelt, "Unknown key \"EASEL_SETUPDIR\" in the environment: did you mean \"EASEL_SETUP_DIR\"?");
+}
+
+#[test]
+fn an_escape_after_a_letter_beyond_ascii_makes_no_panic() {
+    assert!(load(Flags::default(), &[("EASEL_PORT", "\"\u{a0f}\\0\"")], "").is_err());
+}
+
+#[test]
+fn in_a_terminal_of_a_tool_its_variables_are_not_the_studios() {
+    let tool = [("EASEL_TOOL_DIR", "/w/jupyter"), ("EASEL_PORT", "40001"), ("EASEL_WORKSPACE", "/w"), ("EASEL_DATA", "/d")];
+    let config = load(Flags::default(), &tool, "").unwrap();
+    assert_eq!((config.port, config.data), (8080, PathBuf::from("/d")));
+    load(Flags::default(), &[("EASEL_GIT_MIRROR", "https://mirror")], "").unwrap();
+    let workspace = |env: &[(&str, &str)]| load(Flags::default(), env, "").unwrap().workspace;
+    assert_eq!(workspace(&[("EASEL_WORKSPACE", "/w")]), PathBuf::from("/w"));
+    assert_eq!(workspace(&tool), PathBuf::from("/d/workspace"));
 }
 
 proptest! {

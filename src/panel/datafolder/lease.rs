@@ -5,7 +5,9 @@
 //! free, or owner dead on this machine ──► take
 //! another's, changing                 ──► refuse
 //! another's, unchanged for 30 s       ──► take
-//! mine in the file, renewed < 20 s    ──► go on        else ──► stop
+//! mine in the file, renewed < 20 s    ──► go on
+//! mine in the file, not renewed       ──► change nothing until it is renewed, and seen to be
+//! another's, or unreadable that long  ──► stop
 //! ```
 
 use super::Holder;
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 const RENEW: Duration = Duration::from_secs(5);
 /// Whoever sees no change for so long, on a monotonic clock of its own, may take it.
 const FREE_AFTER: Duration = Duration::from_secs(30);
-/// An owner that did not renew for so long stops, well before anybody else may begin.
+/// An owner that did not renew for so long changes nothing more, well before anybody else may begin.
 const STOP_AFTER: Duration = Duration::from_secs(20);
 /// How often a waiting process looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -35,13 +37,17 @@ struct Note {
     counter: u64,
 }
 
-/// The folder is no longer this process's.
+/// The folder is not surely this process's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseLost {
     /// Somebody else's name stands in the file.
     #[error("the data folder was taken over by another process")]
     Taken,
-    /// The file could not be rewritten in time.
+    /// Still this process's, but not rewritten in time: anybody may take it, so nothing may be changed until it is
+    /// renewed. A volume that is full or over its quota does this.
+    #[error("the lease on the data folder could not be renewed for 20 s; nothing is changed until it is")]
+    Unrenewed,
+    /// The file could neither be rewritten nor read in time.
     #[error("the lease on the data folder could not be renewed for 20 s")]
     Stale,
 }
@@ -72,8 +78,9 @@ fn claim(note: Option<&Note>, changed: bool, unchanged: Duration, owner_is_dead_
 fn hold(mine: &str, found: Option<&Note>, unrenewed: Duration) -> Result<(), LeaseLost> {
     match found {
         Some(note) if note.nonce != mine => Err(LeaseLost::Taken),
-        _ if unrenewed >= STOP_AFTER => Err(LeaseLost::Stale),
-        _ => Ok(()),
+        _ if unrenewed < STOP_AFTER => Ok(()),
+        Some(_) => Err(LeaseLost::Unrenewed),
+        None => Err(LeaseLost::Stale),
     }
 }
 
@@ -148,8 +155,14 @@ impl Drop for Lease {
 /// Rewrites the file, unless it is another's by now.
 fn renew(file: &Path, note: &Note, renewed: &Mutex<Instant>) {
     let begin = Instant::now();
-    let mine = matches!(read(file), Ok(found) if found.as_ref().is_none_or(|f| f.nonce == note.nonce));
-    if mine && write(file, note).is_ok() {
+    let is_mine = || matches!(read(file), Ok(found) if found.as_ref().is_none_or(|f| f.nonce == note.nonce));
+    let late = renewed.lock().expect("nobody panics with this lock").elapsed() >= STOP_AFTER;
+    // After that long somebody else may be taking it in this moment: both look again, as when it is taken first.
+    let seen = || {
+        std::thread::sleep(LOOK);
+        is_mine()
+    };
+    if is_mine() && write(file, note).is_ok() && (!late || seen()) {
         *renewed.lock().expect("nobody panics with this lock") = begin;
     } else {
         tracing::error!("the lease on the data folder was not renewed");
@@ -199,7 +212,8 @@ mod tests {
     fn who_must_stop() {
         let s = Duration::from_secs;
         assert_eq!(hold("x", Some(&note("x")), s(19)), Ok(()));
-        assert_eq!(hold("x", Some(&note("x")), s(20)), Err(LeaseLost::Stale));
+        assert_eq!(hold("x", Some(&note("x")), s(20)), Err(LeaseLost::Unrenewed));
+        assert_eq!(hold("x", None, s(20)), Err(LeaseLost::Stale));
         assert_eq!(hold("x", Some(&note("y")), s(0)), Err(LeaseLost::Taken));
         assert_eq!(hold("x", None, s(19)), Ok(()));
     }

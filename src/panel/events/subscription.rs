@@ -1,7 +1,7 @@
 //! One listener: a cursor, and the way from the store to the memory. Knows no connection.
 
 use super::{
-    Channel, Events,
+    Channel, Events, Versions,
     channel::{Cursor, News},
     numbered,
 };
@@ -33,6 +33,9 @@ pub struct Subscription {
     profile: ProfileId,
     channel: Arc<Channel>,
     bell: watch::Receiver<u64>,
+    studio: watch::Receiver<Versions>,
+    /// What of it this listener was told last.
+    told: Versions,
     cursor: Cursor,
     only: Option<JobId>,
 }
@@ -49,7 +52,9 @@ impl Subscription {
         let last = channel.last();
         // A number from the future comes from a store that was put back since; it means "from now on".
         let seq = after.filter(|n| (0..=last).contains(n)).unwrap_or(last);
-        Subscription { events, profile, channel, bell, cursor: Cursor { seq, version: 0 }, only }
+        let studio = events.inner.studio.subscribe();
+        let told = Versions::default();
+        Subscription { events, profile, channel, bell, studio, told, cursor: Cursor { seq, version: 0 }, only }
     }
 
     /// The number up to which this listener knows everything.
@@ -68,6 +73,7 @@ impl Subscription {
                 News::Lines(mut new, cursor) => {
                     numbered.append(&mut new.numbered);
                     self.cursor = cursor;
+                    new.passing.extend(self.stirred());
                     return Ok(Batch { numbered, passing: new.passing });
                 }
                 News::Behind => self.page(&mut numbered).await?,
@@ -86,8 +92,29 @@ impl Subscription {
         Ok(())
     }
 
+    /// A line for each thing of the studio that has changed, once for any number of changes.
+    fn stirred(&mut self) -> Vec<Bytes> {
+        let (before, now) = (self.told, *self.studio.borrow());
+        if self.only.is_some() {
+            return Vec::new();
+        }
+        self.told = now;
+        let line = |(name, before, now): (&str, u64, u64)| {
+            (before != now).then(|| Bytes::from(format!("event: {name}\ndata: {{\"version\":{now}}}\n\n")))
+        };
+        [("tools", before.tools, now.tools), ("notices", before.notices, now.notices)].into_iter().filter_map(line).collect()
+    }
+
     /// Waits until something is new. False when all streams end.
     pub async fn changed(&mut self) -> bool {
-        !self.events.is_closed() && self.bell.changed().await.is_ok() && !self.events.is_closed()
+        if self.events.is_closed() {
+            return false;
+        }
+        let (told, all) = (self.told, self.only.is_none());
+        let rang = tokio::select! {
+            rang = self.bell.changed() => rang.is_ok(),
+            stirred = self.studio.wait_for(move |versions| all && *versions != told) => stirred.is_ok(),
+        };
+        rang && !self.events.is_closed()
     }
 }

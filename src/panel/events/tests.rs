@@ -5,7 +5,7 @@ use std::time::Duration;
 
 impl Batch {
     fn is_quiet(&self) -> bool {
-        self.numbered.is_empty() && self.passing.is_empty()
+        text(self).is_empty()
     }
 }
 
@@ -36,8 +36,14 @@ impl Scene {
     }
 }
 
+/// What was told of jobs: how the whole studio stands comes with each connection.
 fn text(batch: &Batch) -> String {
-    batch.numbered.iter().chain(&batch.passing).map(|l| String::from_utf8_lossy(l).into_owned()).collect()
+    let all = batch.numbered.iter().chain(&batch.passing).map(|l| String::from_utf8_lossy(l).into_owned());
+    all.filter(|line| !is_of_the_studio(line)).collect()
+}
+
+fn is_of_the_studio(line: &str) -> bool {
+    line.starts_with("event: tools\n") || line.starts_with("event: notices\n")
 }
 
 fn ids(batch: &Batch) -> Vec<i64> {
@@ -66,6 +72,7 @@ async fn nobody_hears_of_anothers_jobs() {
     let scene = scene().await;
     let bob: ProfileId = "bob".parse().unwrap();
     let mut listener = scene.events.subscribe(&bob, Some(0), None);
+    listener.take().await.unwrap();
     scene.tell(&scene.ada, "a", 3).await;
     scene.events.pass(&scene.ada, &JobId("a".into()), Passing::Step, &1);
     assert!(tokio::time::timeout(Duration::from_millis(50), listener.changed()).await.is_err());
@@ -94,8 +101,29 @@ async fn of_what_passes_only_the_latest_is_told() {
 async fn streams_end_when_the_panel_does() {
     let scene = scene().await;
     let mut listener = scene.events.subscribe(&scene.ada, None, None);
+    listener.take().await.unwrap();
     let waiting = tokio::spawn(async move { listener.changed().await });
     tokio::task::yield_now().await;
     scene.events.close();
     assert!(!waiting.await.unwrap());
+}
+
+#[tokio::test]
+async fn what_changed_between_two_connections_is_told_by_the_second() {
+    let scene = scene().await;
+    let of_the_studio = async |listener: &mut Subscription| {
+        let batch = listener.take().await.unwrap();
+        let lines = batch.passing.iter().map(|l| String::from_utf8_lossy(l).into_owned());
+        lines.filter(|line| is_of_the_studio(line)).collect::<Vec<_>>()
+    };
+    let mut first = scene.events.subscribe(&scene.ada, None, None);
+    let before = of_the_studio(&mut first).await;
+    assert_eq!((before.len(), of_the_studio(&mut first).await.len()), (2, 0));
+    drop(first);
+    scene.events.stir_tools();
+    let mut second = scene.events.subscribe(&scene.ada, None, None);
+    let after = of_the_studio(&mut second).await;
+    assert!(after[0] != before[0] && after[1] == before[1], "{before:?} {after:?}");
+    let mut of_one_job = scene.events.subscribe(&scene.ada, None, Some(JobId("a".into())));
+    assert!(of_the_studio(&mut of_one_job).await.is_empty());
 }

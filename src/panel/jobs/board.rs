@@ -9,7 +9,7 @@ use super::{
 };
 use crate::users::ProfileId;
 use protocol::{JobId, ModelInfo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The mirror.
 #[derive(Debug, Default)]
@@ -75,6 +75,15 @@ impl Board {
     /// Unfinished jobs of a profile, oldest first.
     pub(super) fn of(&self, profile: &ProfileId) -> Vec<Entry> {
         self.jobs.values().filter(|e| e.job.profile == *profile).cloned().collect()
+    }
+
+    /// How many unfinished jobs need each model.
+    pub(super) fn models(&self) -> HashMap<String, usize> {
+        let mut needed = HashMap::new();
+        for entry in self.jobs.values() {
+            *needed.entry(entry.job.recipe.model.clone()).or_insert(0) += 1;
+        }
+        needed
     }
 
     /// Waiting jobs in the order in which they start.

@@ -10,7 +10,7 @@ mod view;
 mod worker;
 
 pub use job::{ENGINE_TRIES, Job, JobState, Outcome, PANEL_TRIES};
-pub use view::{JobView, Loading, Progress};
+pub use view::{HiddenJob, JobView, Loading, Progress};
 
 use crate::{
     artifacts::{ArtifactView, Artifacts},
@@ -25,6 +25,7 @@ use board::Board;
 use protocol::{ImageRef, JobId, Recipe};
 use serde::Serialize;
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -80,6 +81,15 @@ pub struct Key {
     pub key: String,
     /// SHA-256 of the request.
     pub request: String,
+}
+
+/// Which jobs of everybody's.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// Only in this state.
+    pub state: Option<&'static str>,
+    /// Only of this profile.
+    pub profile: Option<ProfileId>,
 }
 
 /// Seconds that a recipe would take.
@@ -257,6 +267,29 @@ impl Jobs {
         self.0.parts.store.read(read).await
     }
 
+    /// Jobs of everybody, newest first: for admins, who see no prompts.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_all(&self, which: Which, before: Option<String>, limit: u32) -> Result<Vec<HiddenJob>, StoreError> {
+        let this = self.clone();
+        let read = move |c: &mut Connection| {
+            let page = store::jobs::page_of_all(c, which.state, which.profile.as_ref(), before.as_deref(), limit)?;
+            let board = this.board();
+            Ok(page.iter().map(|job| HiddenJob::new(job, board.get(&job.id).map(|e| &e.progress))).collect())
+        };
+        self.0.parts.store.read(read).await
+    }
+
+    /// Whose job this is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn owner(&self, id: &JobId) -> Result<Option<ProfileId>, StoreError> {
+        let id = id.clone();
+        Ok(self.0.parts.store.read(move |c| store::jobs::get(c, &id)).await?.map(|job| job.profile))
+    }
+
     /// The unfinished jobs of a profile as they are now, oldest first: what a new listener is told first.
     ///
     /// # Errors
@@ -265,6 +298,28 @@ impl Jobs {
         let (this, entries) = (self.clone(), self.board().of(profile));
         let read = move |c: &mut Connection| entries.iter().map(|e| this.view(c, &e.job, false)).collect();
         self.0.parts.store.read(read).await
+    }
+
+    /// Stops every job of a profile that waits or runs; how many there were.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn cancel_all(&self, profile: &ProfileId) -> Result<usize, StoreError> {
+        let jobs: Vec<JobId> = self.board().of(profile).into_iter().map(|e| e.job.id).collect();
+        for id in &jobs {
+            self.cancel(profile, id).await?;
+        }
+        Ok(jobs.len())
+    }
+
+    /// How many jobs that wait or run need each model.
+    pub fn models_needed(&self) -> HashMap<String, usize> {
+        self.board().models()
+    }
+
+    /// How many jobs of a profile wait or run.
+    pub fn unfinished(&self, profile: &ProfileId) -> usize {
+        self.board().of(profile).len()
     }
 
     /// How long a recipe would take, and when it would start.

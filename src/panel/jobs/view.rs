@@ -72,6 +72,65 @@ impl Progress {
     }
 }
 
+/// A job as an admin sees it: whose, how large, how it stands; no prompt and no picture.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct HiddenJob {
+    /// Its id.
+    pub id: String,
+    /// Whose it is: a profile's id.
+    pub profile: String,
+    /// queued, running, done, failed, cancelled or parked.
+    pub state: &'static str,
+    /// Id of the model.
+    pub model: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Denoiser steps of one picture.
+    pub steps: u32,
+    /// Pictures.
+    pub batch: u32,
+    /// 0 to 1.
+    pub progress: f32,
+    /// Place in the queue, 1 is next; of waiting jobs.
+    pub place: Option<usize>,
+    /// Seconds until it is done.
+    pub eta_s: Option<f32>,
+    /// What went wrong or holds it up.
+    pub error: Option<String>,
+    /// When it was submitted, RFC 3339.
+    pub created: String,
+    /// When it last started, RFC 3339.
+    pub started: Option<String>,
+    /// When it was over, RFC 3339.
+    pub finished: Option<String>,
+}
+
+impl HiddenJob {
+    /// The view of a job.
+    pub fn new(job: &Job, progress: Option<&Progress>) -> HiddenJob {
+        let problem = job.state.problem().or(progress.and_then(|p| p.stalled.as_ref()));
+        HiddenJob {
+            id: job.id.0.clone(),
+            profile: job.profile.to_string(),
+            state: job.state.name(),
+            model: job.recipe.model.clone(),
+            width: job.recipe.width,
+            height: job.recipe.height,
+            steps: job.recipe.steps,
+            batch: job.recipe.batch,
+            progress: if job.state == JobState::Done { 1.0 } else { progress.map_or(0.0, Progress::share) },
+            place: progress.and_then(|p| p.place),
+            eta_s: progress.and_then(|p| p.eta_s).filter(|_| !job.state.is_over()),
+            error: problem.map(|p| p.what.clone()),
+            created: rfc3339(job.created),
+            started: job.started.map(rfc3339),
+            finished: job.finished.map(rfc3339),
+        }
+    }
+}
+
 impl JobView {
     /// The view of a job.
     pub fn new(job: &Job, progress: &Progress, artifacts: Vec<ArtifactView>) -> JobView {

@@ -190,9 +190,3 @@ pub fn forget_guesses(connection: &Connection, account: &str) -> Result<(), Stor
     connection.execute(sql::END_GUESSES, [account])?;
     Ok(())
 }
-
-/// Writes down who changed what.
-pub fn audit(connection: &Connection, now: i64, who: &str, what: &str) -> Result<(), StoreError> {
-    connection.execute(sql::AUDIT, params![now, who, what])?;
-    Ok(())
-}

@@ -2,16 +2,24 @@
 
 use super::{StoreError, jobs::profile, sql};
 use crate::{
-    artifacts::{Artifact, Filter, Neighbours},
+    artifacts::{Artifact, Filter, Made, Neighbours},
     users::ProfileId,
 };
 use protocol::JobId;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+/// Where a picture was made, as rows say it.
+const EASEL: &str = "easel";
+const COMFYUI: &str = "comfyui";
+
 /// A new artifact. False where that picture of the job exists already.
 pub fn insert(c: &Connection, a: &Artifact) -> Result<bool, StoreError> {
-    let recipe = serde_json::to_string(&a.recipe).expect("numbers and strings are JSON");
-    let search = format!("{}\n{}", a.recipe.prompt, a.recipe.negative_prompt).to_lowercase();
+    let (source, model, negative, recipe) = match &a.made {
+        Made::Here(recipe) => (EASEL, recipe.model.as_str(), recipe.negative_prompt.as_str(), serde_json::to_string(recipe)),
+        Made::InComfyUi(comfy) => (COMFYUI, COMFYUI, "", serde_json::to_string(comfy)),
+    };
+    let recipe = recipe.expect("numbers and strings are JSON");
+    let search = format!("{}\n{negative}", a.made.prompt()).to_lowercase();
     let rows = c.prepare_cached(sql::ARTIFACT_INSERT)?.execute(params![
         a.id,
         a.profile.as_str(),
@@ -23,9 +31,10 @@ pub fn insert(c: &Connection, a: &Artifact) -> Result<bool, StoreError> {
         a.mime,
         a.bytes.cast_signed(),
         a.created,
-        a.recipe.model,
+        model,
         search,
-        recipe
+        recipe,
+        source
     ])?;
     Ok(rows > 0)
 }
@@ -44,6 +53,11 @@ pub fn indexes(c: &Connection, job: &JobId) -> Result<Vec<u32>, StoreError> {
 /// A job's pictures.
 pub fn of_job(c: &Connection, job: &JobId) -> Result<Vec<Artifact>, StoreError> {
     collect(&mut c.prepare_cached(sql::ARTIFACTS_OF_JOB)?.query([&job.0])?)
+}
+
+/// The newest that the studio itself made.
+pub fn made_here(c: &Connection, profile: &ProfileId, limit: u32) -> Result<Vec<Artifact>, StoreError> {
+    collect(&mut c.prepare_cached(sql::ARTIFACTS_MADE_HERE)?.query(params![profile.as_str(), limit])?)
 }
 
 /// A page of a gallery, newest first.
@@ -113,7 +127,11 @@ fn collect(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Artifact>, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<Artifact, StoreError> {
-    let recipe: String = row.get("recipe")?;
+    let (recipe, source): (String, String) = (row.get("recipe")?, row.get("source")?);
+    let made = match source.as_str() {
+        COMFYUI => serde_json::from_str(&recipe).map(Made::InComfyUi),
+        _ => serde_json::from_str(&recipe).map(Made::Here),
+    };
     Ok(Artifact {
         id: row.get("id")?,
         profile: profile(row)?,
@@ -125,7 +143,14 @@ fn read(row: &Row<'_>) -> Result<Artifact, StoreError> {
         mime: row.get("mime")?,
         bytes: row.get::<_, i64>("bytes")?.cast_unsigned(),
         created: row.get("created")?,
-        recipe: serde_json::from_str(&recipe).map_err(|e| StoreError::Malformed { what: "recipe", why: e.to_string() })?,
+        made: made.map_err(|e| StoreError::Malformed { what: "recipe", why: e.to_string() })?,
         deleted: row.get("deleted")?,
     })
+}
+
+/// How many pictures each profile keeps.
+pub fn of_each(c: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut query = c.prepare(sql::ARTIFACTS_OF_EACH)?;
+    let count = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()));
+    Ok(query.query_map([], count)?.collect::<Result<_, _>>()?)
 }

@@ -52,6 +52,18 @@ pub fn page(
     collect(&mut rows)
 }
 
+/// The same of every profile, or of one.
+pub fn page_of_all(
+    c: &Connection,
+    state: Option<&str>,
+    profile: Option<&ProfileId>,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Job>, StoreError> {
+    let mut query = c.prepare_cached(sql::JOBS_OF_ALL)?;
+    collect(&mut query.query(params![state, profile.map(ProfileId::as_str), before, limit])?)
+}
+
 /// Jobs that wait or run, oldest first.
 pub fn unfinished(c: &Connection) -> Result<Vec<Job>, StoreError> {
     collect(&mut c.prepare_cached(sql::JOBS_UNFINISHED)?.query([])?)

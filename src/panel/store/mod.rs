@@ -2,10 +2,16 @@
 //! and copy it; what is in it is the business of the modules beside it and of `schema.sql`.
 
 pub mod accounts;
+pub mod arrivals;
 pub mod artifacts;
+pub mod audit;
+pub mod dataset_pictures;
+pub mod dataset_uploads;
+pub mod datasets;
 pub mod events;
 pub mod jobs;
 mod open;
+pub mod sessions;
 mod sql;
 pub mod uploads;
 
@@ -19,6 +25,11 @@ use std::{
     thread,
 };
 use tokio::sync::oneshot;
+
+/// The version of SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
 
 /// Why the store did not do as told.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +51,10 @@ pub enum StoreError {
         /// The parser's words.
         why: String,
     },
-    /// The thread has ended, because Easel is stopping or the change panicked; or the data folder was lost.
+    /// The data folder is not surely this process's just now. Nothing of the change was kept.
+    #[error("the lease on the data folder is not held")]
+    Unheld,
+    /// The thread has ended, because Easel is stopping or the change panicked.
     #[error("the store is closed")]
     Closed,
 }
@@ -49,7 +63,10 @@ impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> StoreError {
         match e.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
-            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::ReadOnly) => StoreError::Disk(e),
+            // CannotOpen: the journal, which a network file system has made anew for each change.
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
+                StoreError::Disk(e)
+            }
             _ => StoreError::Sql(e),
         }
     }
@@ -142,7 +159,7 @@ impl Store {
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let guard = self.guard.clone();
-        let guarded = move |c: &mut Connection| if guard.is_none_or(|g| (g.0)()) { work(c) } else { Err(StoreError::Closed) };
+        let guarded = move |c: &mut Connection| if guard.is_none_or(|g| (g.0)()) { work(c) } else { Err(StoreError::Unheld) };
         self.writer.run(guarded).await
     }
 

@@ -73,11 +73,17 @@ fn check(raw: RawUser) -> Result<Entry, String> {
         |field: &str, text: Option<String>| text.map(|text| Phc::parse(&text)).transpose().map_err(|e| format!("{field}: {e}"));
     Ok(Entry {
         name: Name::parse(&raw.name).map_err(|e| format!("name: {e}"))?,
-        id: raw.id.as_deref().map(ProfileId::parse).transpose().map_err(|e| format!("id: {e}"))?,
+        id: raw.id.as_deref().map(own_id).transpose()?,
         role: raw.role.unwrap_or(Role::Artist),
         pin: phc("pin", raw.pin)?,
         password: phc("password", raw.password)?,
     })
+}
+
+/// An id that somebody chose: not Easel's own.
+fn own_id(text: &str) -> Result<ProfileId, String> {
+    let id = ProfileId::parse(text).map_err(|e| format!("id: {e}"))?;
+    if id == ProfileId::studio() { Err(format!("id: \"{text}\" is Easel itself")) } else { Ok(id) }
 }
 
 #[cfg(test)]

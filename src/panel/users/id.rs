@@ -47,6 +47,11 @@ impl ProfileId {
         ProfileId::parse(id.trim_matches('-')).ok()
     }
 
+    /// Easel itself, where it does something that nobody asked for: at its start. No profile has this id.
+    pub fn studio() -> ProfileId {
+        ProfileId("_easel".into())
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,7 +1,7 @@
 //! Who asks, as far as the connection and the headers tell: the Host, the peer, the origin of the list.
 //! Knows no login.
 
-use crate::{App, doors::Asker, origins::Origin};
+use crate::{App, doors::Asker, origins::Origin, origins::one_host};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpMessage as _, HttpRequest, dev::RequestHead};
 
@@ -10,17 +10,10 @@ pub(super) fn origin(request: &HttpRequest) -> Option<Origin> {
     request.extensions().get::<Origin>().cloned()
 }
 
-/// The one Host of a request: the header, which a URI with an authority must not contradict. None where
-/// there is none, or more than one.
+/// The one Host of a request. None where there is none, or more than one.
 pub(super) fn host(head: &RequestHead) -> Option<&str> {
-    let mut values = head.headers.get_all(header::HOST);
-    let named = head.uri.authority().map(|a| a.as_str());
-    let host = match (values.next(), named) {
-        (Some(value), _) => value.to_str().ok()?,
-        (None, Some(authority)) => authority,
-        (None, None) => return None,
-    };
-    (values.next().is_none() && named.is_none_or(|n| n.eq_ignore_ascii_case(host))).then_some(host)
+    let headers = head.headers.get_all(header::HOST).map(|value| value.to_str().ok());
+    one_host(headers, head.uri.authority().map(|a| a.as_str()))
 }
 
 /// Whether somebody between says that the request comes from elsewhere.

@@ -2,7 +2,7 @@
 //! account again on each request. Knows no page.
 
 use super::asker;
-use crate::{App, error::AppError, logins::Login, secrets::Fingerprint, users::Profile, users::Role};
+use crate::{App, error::AppError, logins::Login, origins::Origin, secrets::Fingerprint, users::Profile, users::Role};
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, cookie::Cookie, cookie::SameSite, dev::Payload, web::Data};
 use std::future::{Ready, ready};
@@ -48,6 +48,27 @@ impl Artist {
     }
 }
 
+impl Admin {
+    /// Whether admin mode is still on: for sockets, which live longer than one question. Is no use of it.
+    pub fn is_still_on(&self, app: &App) -> bool {
+        let profile = app.users.enabled(&self.artist.profile.id);
+        let on = self.artist.login.is_some_and(|login| app.logins.is_admin(&login));
+        on && profile.is_some_and(|profile| profile.role == Role::Admin)
+    }
+
+    /// The same, as a use: its time begins anew.
+    pub fn use_it(&self, app: &App) -> bool {
+        let on = self.is_still_on(app);
+        if let Some(login) = self.artist.login.filter(|_| on) {
+            app.logins.use_admin(&login);
+        }
+        on
+    }
+}
+
+/// Said to an admin who is not in admin mode.
+pub const NEEDS_ADMIN_MODE: &str = "This needs admin mode.";
+
 /// What a request's cookie or token says.
 enum Known {
     Nobody,
@@ -55,11 +76,10 @@ enum Known {
     Token(Fingerprint, Profile),
 }
 
-/// The names carry the port: cookies reach every port of a host. `__Host-` keeps other hosts of the same
-/// site from setting them.
+/// The name of a cookie at the origin that the request came to.
 pub(super) fn cookie_name(request: &HttpRequest, what: &str) -> String {
-    let (https, port) = asker::origin(request).map_or((false, 0), |o| (o.https, o.port));
-    format!("{}easel-{what}-{port}", if https { "__Host-" } else { "" })
+    let nowhere = || Origin { https: false, host: String::new(), port: 0 };
+    asker::origin(request).unwrap_or_else(nowhere).cookie_name(what)
 }
 
 /// A cookie with every flag set. Lax, so that a link into the studio from elsewhere finds its login; what
@@ -121,7 +141,20 @@ fn studio(app: &App, request: &HttpRequest) -> Result<Studio, AppError> {
     }
 }
 
+/// A person does this, and not a page that asks the API again and again by itself.
+fn is_a_use(request: &HttpRequest) -> bool {
+    !(request.method().is_safe() && request.path().starts_with("/api/"))
+}
+
 fn artist(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {
+    let artist = who(app, request)?;
+    if is_a_use(request) {
+        app.logins.note_use();
+    }
+    Ok(artist)
+}
+
+fn who(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {
     let nobody = AppError::Unauthorized;
     match known(app, request) {
         Known::Token(token, profile) => Ok(Artist { profile, login: None, token: Some(token), admin_minutes: None }),
@@ -138,12 +171,18 @@ fn artist(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {
 
 fn admin(app: &App, request: &HttpRequest) -> Result<Admin, AppError> {
     let artist = artist(app, request)?;
+    if artist.profile.role != Role::Admin {
+        return Err(AppError::Forbidden("This is for admins.".into()));
+    }
     match (&artist.login, artist.admin_minutes) {
         (Some(login), Some(_)) => {
-            app.logins.set_admin(login, true);
+            if is_a_use(request) {
+                app.logins.set_admin(login, true);
+            }
             Ok(Admin { artist })
         }
-        _ => Err(AppError::Forbidden("This needs admin mode.".into())),
+        (None, _) => Err(AppError::Forbidden("An API token has no admin mode.".into())),
+        _ => Err(AppError::Forbidden(NEEDS_ADMIN_MODE.into())),
     }
 }
 

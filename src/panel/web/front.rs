@@ -17,6 +17,11 @@ use std::time::{Instant, SystemTime};
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; \
      img-src 'self' blob: data:; media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; \
      base-uri 'none'; form-action 'self'";
+/// The same for a page that also posts to these origins: to the gates of tools.
+pub(super) fn csp_with_forms_to<'a>(origins: impl Iterator<Item = &'a str>) -> String {
+    origins.fold(CSP.to_owned(), |csp, origin| csp + " " + origin)
+}
+
 const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), \
      display-capture=(), browsing-topics=()";
 
@@ -43,6 +48,7 @@ pub async fn front(request: ServiceRequest, next: Next<impl MessageBody + 'stati
     };
     let mut response = errors::page_of_error(response, api);
     let headers = response.headers_mut();
+    headers.reserve(HEADERS.len() + 1);
     for (name, value) in &HEADERS {
         if !headers.contains_key(name) {
             headers.insert(name.clone(), HeaderValue::from_static(value));
@@ -64,7 +70,8 @@ fn request_id() -> String {
 
 /// One line a request; never the query, a header or a body, which may hold what is nobody's business.
 fn log(method: &Method, path: &str, status: StatusCode, begin: Instant, id: &str) {
-    let ms = begin.elapsed().as_secs_f64() * 1e3;
+    // To a hundredth: the rest is noise.
+    let ms = (begin.elapsed().as_secs_f64() * 1e5).round() / 1e2;
     let status = status.as_u16();
     if status >= 500 {
         tracing::warn!(%method, path, status, ms, id, "request");

@@ -30,6 +30,7 @@ async fn the_studio_key_opens_the_studio() {
     b.click("#key-form button[type=submit]").await;
     b.see("#key-error").await;
     b.screenshot("key-refused").await;
+    b.until("what was typed is still there", "return document.getElementById('key').value === 'wrong-wrong-wrong'").await;
     b.until("the next try is possible", "return !document.querySelector('[data-left]') || parseInt(document.querySelector('[data-left]').textContent) <= 0 || !document.querySelector('[data-wait]').offsetParent").await;
     b.fill("#key", &key).await;
     b.click("#key-form button[type=submit]").await;

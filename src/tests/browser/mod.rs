@@ -1,12 +1,18 @@
 //! Real headless Chromium, driven through chromedriver. Fails a journey on any console error or violation
 //! of the content security policy. Knows pages only as a person does.
 
-mod access;
+pub(crate) mod access;
+mod admin;
+mod comfy;
+mod datasets;
 mod doors;
 mod drops;
+mod gate;
+mod jupyter;
 mod previews;
-mod speed;
+mod states;
 mod studio;
+pub(crate) mod tools;
 
 use crate::program::Program;
 use serde_json::{Value, json};
@@ -168,6 +174,16 @@ impl Browser {
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+    }
+
+    /// The same of the whole page, however long it is.
+    pub(crate) async fn whole_page(&self, name: &str) {
+        let size = self.run("return [innerWidth, document.documentElement.scrollHeight, innerHeight]").await;
+        let [width, height, before] = [0, 1, 2].map(|i| size[i].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap());
+        self.resize(width, height).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.screenshot(name).await;
+        self.resize(width, before).await;
     }
 
     /// Ends the journey: there must have been no complaint.

@@ -1,5 +1,5 @@
 //! Damaged input for everything that reads what comes from outside: random edits of valid examples, some seconds of
-//! them for each target in an ordinary run, ten million with EASEL_TEST_LONG=1 (one million for the tokenizer). Each target must answer or refuse, in little
+//! them for each target in an ordinary run, ten million with TESTS_LONG=1 (one million for the tokenizer). Each target must answer or refuse, in little
 //! memory: a panic, an abort or a large allocation fails the test. Knows how targets are run; knows no format.
 //!
 //! Each target runs in a process of its own, this test program again, so that its memory can be limited and measured.
@@ -8,6 +8,7 @@ mod damage;
 mod engine;
 mod panel;
 
+use crate::program::is_long;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
     env, fs,
@@ -48,7 +49,7 @@ fn hammer(name: &str, inputs: u64, examples: &[Vec<u8>], target: impl Fn(&[u8]))
 fn inside(name: &str, inputs: u64, examples: &[Vec<u8>], target: impl Fn(&[u8])) {
     let limit = Rlimit { current: Some(ADDRESS_SPACE), maximum: Some(ADDRESS_SPACE) };
     setrlimit(Resource::As, limit).unwrap();
-    let long = env::var("EASEL_TEST_LONG").is_ok_and(|v| v == "1");
+    let long = is_long();
     let begin = Instant::now();
     let mut done = 0;
     while if long { done < inputs } else { begin.elapsed() < TIME } {

@@ -43,7 +43,7 @@ export class Source {
 
   alt(index: number): string {
     const entry = this.entries[index];
-    const prompt = entry && this.known.get(entry.id)?.recipe?.prompt.trim();
+    const prompt = entry && this.known.get(entry.id)?.prompt.trim();
     return prompt || (entry ? `Picture, ${moment(new Date(entry.created))}` : "");
   }
 

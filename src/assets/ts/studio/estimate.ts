@@ -8,6 +8,9 @@ import { about, plural } from "../words";
 import type { Form } from "./form";
 
 const WAIT_MS = 250;
+/** A count that failed, because the engine was starting or busy, is asked for again. */
+const AGAIN_MS = 2_000;
+const TRIES = 15;
 
 interface Estimate {
   eta_s: number | null;
@@ -31,7 +34,7 @@ export class Estimates {
     void this.estimate();
   });
 
-  private async countTokens(): Promise<void> {
+  private async countTokens(tries = TRIES): Promise<void> {
     const model = this.form.model;
     const prompt = this.form.prompt.value;
     if (!model || this.counted === `${model.id}\n${prompt}`) return;
@@ -45,7 +48,7 @@ export class Estimates {
       this.counted = `${model.id}\n${prompt}`;
       setText(byId("tokens"), tokenWords(model, tokens, chunks));
     } catch {
-      // The count is a help, not a condition: the next change asks again.
+      if (!asked.signal.aborted && tries > 1) setTimeout(() => void this.countTokens(tries - 1), AGAIN_MS);
     }
   }
 

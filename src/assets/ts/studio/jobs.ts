@@ -138,6 +138,7 @@ export class Jobs {
   take(event: StreamEvent): void {
     if (event.type === "state") this.takeState(event);
     else if (event.type === "artifact") this.takeArtifact(event.artifact);
+    else if (event.type === "tools" || event.type === "notices" || event.type === "dataset") return;
     else this.takeLive(event);
     this.changed();
   }
@@ -191,7 +192,7 @@ export class Jobs {
     this.pictures.length = Math.min(this.pictures.length, LATEST);
   }
 
-  private takeLive(event: Exclude<StreamEvent, { seq: number }>): void {
+  private takeLive(event: Extract<StreamEvent, { job: string }>): void {
     const job = this.jobs.get(event.job);
     if (!job) {
       if (this.submitting > 0) this.held.push(event);

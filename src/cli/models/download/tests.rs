@@ -149,3 +149,15 @@ fn addresses_name_the_file() {
     assert_eq!(range("bytes 5-9/10"), Some((5, 10)));
     assert_eq!(range("bytes */10"), None);
 }
+
+/// Every way to write such an address is tried where it is judged, in `panel::addresses`.
+#[tokio::test]
+async fn a_download_for_the_panel_asks_no_private_address_and_leaves_nothing() {
+    let (url, shared) = start(server(model(1)));
+    let folder = tempfile::tempdir().unwrap();
+    let wish = Wish { url: &url, public_only: true, ..Wish::default() };
+    let why = format!("{:#}", fetch(folder.path(), wish, &mut |_| {}).await.unwrap_err());
+    assert!(why.contains("private network") && !why.contains("secret"), "{why}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(shared.lock().unwrap().asked.is_empty(), "it was asked");
+}

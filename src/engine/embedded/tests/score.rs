@@ -14,13 +14,13 @@ use std::{
 
 /// What a model must reach one day, in per cent of 200 prompts: attribute, score.
 const BAR: [(&str, f64); 3] = [("all", 95.0), ("side", 95.0), ("number", 90.0)];
-/// What the committed weights must reach: attribute, of 20 prompts, of 200. Whoever commits better weights raises these
-/// numbers; nobody lowers them. The weights of 2026-11-21 have 93.5, 93.3 and 80.0 of 20, and 89.9, 75.9 and 80.3 of 200
-/// (measured on 2026-11-26). The floor leaves room for two more wrong answers of each kind, since another processor's kernels
-/// may change a pixel.
-const FLOOR: [(&str, f64, f64); 3] = [("all", 92.0, 89.7), ("side", 80.0, 74.5), ("number", 66.0, 79.0)];
+/// What the committed weights must reach: attribute, of 40 prompts, of 200. Whoever commits better weights raises these
+/// numbers; nobody lowers them. The weights of 2026-11-26 have 93.2, 96.3 and 72.4 of 40, and 94.6, 93.0 and 81.8 of 200. Where
+/// they may, the floors leave room for two more wrong answers of each kind, since another processor's kernels may change
+/// a pixel.
+const FLOOR: [(&str, f64, f64); 3] = [("all", 92.5, 94.4), ("side", 88.8, 91.6), ("number", 66.0, 81.8)];
 /// Prompts in an ordinary run.
-const SAMPLE: usize = 20;
+const SAMPLE: usize = 40;
 /// A measurer that gives more than this to pictures of other prompts measures nothing.
 const BY_CHANCE: f64 = 45.0;
 /// Columns of the table.
@@ -110,19 +110,19 @@ fn keep(folder: &Path, painted: &[(Recipe, Picture)], seen: &[Seen]) {
     }
 }
 
-/// Scores 20 prompts, or all 200 with EASEL_TEST_LONG=1; EASEL_TEST_PICTURES names a folder that keeps the pictures.
+/// Scores 40 prompts, or all 200 with TESTS_LONG=1; TESTS_PICTURES names a folder that keeps the pictures.
 #[test]
 fn pictures_show_what_their_prompts_say() {
     let training = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("embedded/training");
     let held_out = std::fs::read_to_string(training.join("held_out.json")).unwrap();
     let HeldOut { answers, mut prompts } = serde_json::from_str(&held_out).unwrap();
     let reader = Reader::open(&training.join("reader.safetensors"));
-    let long = variable("EASEL_TEST_LONG").is_some_and(|v| v == "1");
+    let long = variable("TESTS_LONG").is_some_and(|v| v == "1");
     prompts.truncate(if long { prompts.len() } else { SAMPLE });
 
     let painted = paint(&prompts);
     let seen: Vec<Seen> = painted.iter().map(|(_, picture)| reader.read(picture, &answers)).collect();
-    if let Some(folder) = variable("EASEL_TEST_PICTURES") {
+    if let Some(folder) = variable("TESTS_PICTURES") {
         keep(Path::new(&folder), &painted, &seen);
     }
     let scores = score(&answers, seen.iter().zip(&prompts));
@@ -130,8 +130,8 @@ fn pictures_show_what_their_prompts_say() {
     println!("{:<13}{}", format!("{} prompts", prompts.len()), COLUMNS.map(|name| format!("{name:>8}")).concat());
     println!("score        {}", COLUMNS.map(|name| format!("{:8.1}", percent(&scores, name))).concat());
     println!("other prompts{}", COLUMNS.map(|name| format!("{:8.1}", percent(&others, name))).concat());
-    for ((name, bar), (_, of_20, of_200)) in BAR.iter().zip(&FLOOR) {
-        let (found, floor) = (percent(&scores, name), if long { of_200 } else { of_20 });
+    for ((name, bar), (_, of_40, of_200)) in BAR.iter().zip(&FLOOR) {
+        let (found, floor) = (percent(&scores, name), if long { of_200 } else { of_40 });
         println!("{name}: {found:.1}; floor {floor}; bar {bar}: {}", if found >= *bar { "held" } else { "missed" });
         assert!(found >= *floor, "{name}: {found:.1}, where the committed weights have at least {floor}");
     }

@@ -19,7 +19,7 @@ from captions import caption
 from optimiser import MuonAdam
 from scenes import BODIES, COLOURS, GROUNDS, SIDES, SKIES, THINGS, TIMES, WEATHERS, Scene, draw_scene
 from schedule import signal_and_noise
-from together import average_gradients, join, launch, leave, share
+from together import Threads, average_gradients, join, launch, leave, share
 from tokenizer import Tokenizer
 
 WIDTH = 128  # of the text encoder
@@ -141,6 +141,7 @@ def train(rank, world, args):
     start = last = saved = time.time()
     step = seen = 0
     clock, log, order = 0.0, [], np.zeros(0, int)
+    threads = Threads()
 
     def save(folder):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -175,8 +176,9 @@ def train(rank, world, args):
         e = torch.randn_like(x)
         noisy = (s * x + n * e).contiguous(memory_format=torch.channels_last)
         states = encoder(input_ids=torch.from_numpy(ids)).last_hidden_state
-        guess = unet(noisy, t, states, return_dict=False)[0]
-        each = (guess - (s * e - n * x)).pow(2).mean((1, 2, 3))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
+            guess = unet(noisy, t, states, return_dict=False)[0]
+        each = (guess.float() - (s * e - n * x)).pow(2).mean((1, 2, 3))
         for p in parameters:
             p.grad = None
         each.mean().backward()
@@ -186,6 +188,8 @@ def train(rank, world, args):
         for group in optimiser_text.param_groups:
             group["lr"] = args.text * factor
         optimiser_text.step()
+        if world == 1:
+            threads.settle()
         step, seen = step + 1, seen + args.batch * world
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -223,6 +227,9 @@ if __name__ == "__main__":
     parser.add_argument("--text", type=float, default=4e-4)
     parser.add_argument("--noisy", type=float, default=0.8)
     parser.add_argument("--average", type=float, default=0.998)
+    parser.add_argument(
+        "--bf16", action="store_true", help="1.5 times the speed on a processor with AMX, slower on others"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--save", type=float, default=4, help="minutes between saves")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,6 +1,7 @@
-"""Lets two processes of one thread each train one model: faster than two threads when the machine is busy."""
+"""Lets several processes train one model, or one process use as many threads as nobody else needs."""
 
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -54,3 +55,27 @@ def average_gradients(parameters, clock, world):
         p.grad = flat[at : at + p.numel()].view(p.shape).clone()
         at += p.numel()
     return flat[-1].item()
+
+
+class Threads:
+    """All processors while the machine is idle, one fewer while others work: threads that wait for a busy processor
+    make every step several times slower."""
+
+    def __init__(self, most=os.cpu_count(), every=20.0):
+        self.most, self.every, self.last = most, every, _times()
+
+    def settle(self):
+        """To be called between steps; looks at the machine every `every` seconds."""
+        busy, own, now = _times()
+        if now - self.last[2] < self.every:
+            return
+        others = ((busy - self.last[0]) - (own - self.last[1])) / (now - self.last[2])
+        self.last = busy, own, now
+        torch.set_num_threads(max(1, self.most - round(others + 0.25)))
+
+
+def _times():
+    """Seconds of processor time: the machine's, this process's; and the clock's."""
+    ticks = [int(n) for n in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
+    busy = (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / os.sysconf("SC_CLK_TCK")
+    return busy, time.process_time(), time.monotonic()

@@ -2,7 +2,7 @@
 
 use crate::{
     App,
-    artifacts::{Artifact, ArtifactView, Filter, download_name, parse_month},
+    artifacts::{Artifact, ArtifactView, Filter, Made, download_name, parse_month},
     error::AppError,
     web::auth::Artist,
 };
@@ -69,7 +69,7 @@ pub async fn list(app: Data<App>, artist: Artist, which: Query<Which>) -> Result
 }
 
 /// Id, width, height and time (ms since 1970) of every picture, newest first: what a gallery is laid out from.
-#[utoipa::path(get, path = "/api/v1/artifacts/layout", tag = "artifacts", params(Which), responses((status = 200, body = Vec<Vec<Object>>)))]
+#[utoipa::path(get, path = "/api/v1/artifacts/layout", tag = "artifacts", params(Which), responses((status = 200, body = Vec<Vec<serde_json::Value>>)))]
 pub async fn layout(app: Data<App>, artist: Artist, which: Query<Which>) -> Result<HttpResponse, AppError> {
     let filter = which.into_inner().filter()?;
     Ok(HttpResponse::Ok().json(app.artifacts.layout(&artist.profile.id, filter).await?))
@@ -126,6 +126,26 @@ pub async fn thumb(app: Data<App>, artist: Artist, id: Path<String>, request: Ht
     Ok(picture("image/webp", tag).body(bytes))
 }
 
+/// The workflow that ComfyUI wrote into a picture, as its page loads it.
+#[utoipa::path(get, path = "/api/v1/artifacts/{id}/workflow", tag = "artifacts", params(("id" = String, Path)),
+    responses((status = 200, content_type = "application/json", body = serde_json::Value), (status = 404)))]
+pub async fn workflow(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let artifact = find(&app, &artist, &id).await?;
+    if !matches!(&artifact.made, Made::InComfyUi(comfy) if comfy.workflow) {
+        return Err(AppError::NotFound);
+    }
+    let bytes = app.artifacts.bytes(&artifact).await.map_err(gone)?;
+    let workflow = media::comfy::read(&bytes).and_then(|comfy| comfy.workflow).ok_or(AppError::NotFound)?;
+    let name = download_name(&artifact);
+    let name = name.rsplit_once('.').map_or(name.as_str(), |(name, _)| name);
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "private, no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.json\"")))
+        .body(workflow))
+}
+
 /// A file that its owner removed from the disk is gone, which is no mistake of ours.
 pub(super) fn gone(e: anyhow::Error) -> AppError {
     let missing = |c: &(dyn std::error::Error + 'static)| {
@@ -134,7 +154,8 @@ pub(super) fn gone(e: anyhow::Error) -> AppError {
     if e.chain().any(missing) { AppError::NotFound } else { AppError::Internal(e) }
 }
 
-fn is_known(request: &HttpRequest, tag: &str) -> bool {
+/// Whether a browser has kept what this tag names.
+pub(super) fn is_known(request: &HttpRequest, tag: &str) -> bool {
     request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|known| known.contains(tag))
 }
 

@@ -54,6 +54,12 @@ pub(super) fn draft(body: &[u8]) -> Result<Draft, AppError> {
     if problems.is_empty() { parse(body) } else { Err(AppError::Invalid(problems)) }
 }
 
+/// Where a piece of an upload begins.
+pub(super) fn upload_offset(request: &HttpRequest) -> Result<u64, AppError> {
+    let offset = request.headers().get("upload-offset").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    offset.ok_or_else(|| AppError::field("Upload-Offset", "It is the offset of the piece's first byte."))
+}
+
 /// Whether the body is a form with files.
 pub(super) fn is_form(request: &HttpRequest) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();

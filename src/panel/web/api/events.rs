@@ -11,6 +11,7 @@ use futures_util::stream;
 use protocol::JobId;
 use serde::Deserialize;
 use std::{convert::Infallible, time::Duration};
+use tokio::sync::watch;
 
 /// A comment at least this often, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -27,7 +28,8 @@ pub struct After {
 }
 
 /// All jobs of the caller: `state` and `artifact` with their number as id; `step`, `loading`, `preview` and
-/// `place` without. Ends after 90 s; go on from the last id.
+/// `place` without, `dataset` where one has changed, and `tools` and `notices` with a version, at first and whenever it
+/// changes. Ends after 90 s; go on from the last id.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(After),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub async fn of_all(app: Data<App>, artist: Artist, request: HttpRequest, after: Query<After>) -> Result<HttpResponse, AppError> {
@@ -61,16 +63,18 @@ struct Stream {
     app: Data<App>,
     artist: Artist,
     sub: Subscription,
+    /// Rings when somebody's login ended.
+    ends: watch::Receiver<()>,
     only: Option<JobId>,
     begun: bool,
     /// The one job that was asked for is over.
     over: bool,
-    ends: jiff::Timestamp,
+    until: jiff::Timestamp,
 }
 
 async fn answer(app: Data<App>, artist: Artist, sub: Subscription, only: Option<JobId>) -> Result<HttpResponse, AppError> {
-    let ends = app.clock.now() + LIFE;
-    let stream = Stream { app, artist, sub, only, begun: false, over: false, ends };
+    let (until, ends) = (app.clock.now() + LIFE, app.logins.ends());
+    let stream = Stream { app, artist, sub, ends, only, begun: false, over: false, until };
     let body = stream::unfold(stream, |mut stream| async move {
         let bytes = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -91,7 +95,7 @@ impl Stream {
         }
         // Whoever was logged out or disabled hears nothing more.
         while !self.over && self.artist.is_still_in(&self.app) {
-            let left = Duration::try_from(self.ends - self.app.clock.now()).ok().filter(|left| !left.is_zero())?;
+            let left = Duration::try_from(self.until - self.app.clock.now()).ok().filter(|left| !left.is_zero())?;
             let clock = self.app.clock.clone();
             tokio::select! {
                 open = self.sub.changed() => {
@@ -109,6 +113,8 @@ impl Stream {
                     }
                     return Some(join(batch.numbered.into_iter().chain(batch.passing)));
                 }
+                // Perhaps it was this one; the loop looks.
+                Ok(()) = self.ends.changed() => {}
                 () = clock.sleep(HEARTBEAT.min(left)) => return Some(Bytes::from_static(b":\n\n")),
             }
         }

@@ -125,14 +125,8 @@ async fn read(app: &App, artist: &Artist, request: &HttpRequest, payload: Payloa
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Which), responses((status = 200, body = JobPage)))]
 pub async fn list(app: Data<App>, artist: Artist, which: Query<Which>) -> Result<Json<JobPage>, AppError> {
     let Which { state, limit, before } = which.into_inner();
-    let state = match state.as_deref() {
-        None => None,
-        Some(name) => {
-            let known = JobState::NAMES.into_iter().find(|n| *n == name);
-            let wrong = || AppError::field("state", format!("\"{name}\" is not one of {}.", JobState::NAMES.join(", ")));
-            Some(known.ok_or_else(wrong)?)
-        }
-    };
+    let known = |name: &str| JobState::NAMES.into_iter().find(|n| *n == name);
+    let state = super::one_of("state", state.as_deref(), known, &JobState::NAMES)?;
     let limit = super::limit(limit, 50, MAX_PAGE)?;
     let items = app.jobs.list(&artist.profile.id, state, before, limit).await?;
     let next = (items.len() == limit as usize).then(|| items.last().map(|j| j.id.clone())).flatten();

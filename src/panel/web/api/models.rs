@@ -70,7 +70,9 @@ pub async fn tokens(app: Data<App>, _artist: Artist, payload: Payload) -> Result
     let model = recipes::model(&app, model.as_deref())?;
     let away = || AppError::Unavailable("The engine does not answer. Try again in a moment.".into());
     let counted = app.engine.count_tokens(&model.id, &prompt).await.ok_or_else(away)?;
-    Ok(Json(Counted { tokens: counted.tokens.unwrap_or(0), chunk: model.chunk_tokens, chunks: counted.chunks }))
+    // A wrong count is worse than none: this model went away a moment ago, or its tokenizer cannot be read.
+    let tokens = counted.tokens.ok_or_else(away)?;
+    Ok(Json(Counted { tokens, chunk: model.chunk_tokens, chunks: counted.chunks }))
 }
 
 /// What a draft would take.

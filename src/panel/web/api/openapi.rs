@@ -1,8 +1,12 @@
 //! `/api/v1/openapi.json`, generated from the handlers. Knows what all of them share: how one logs in, and
 //! what every refusal looks like.
 
-use super::{artifacts, events, health, inspect, jobs, me, models, uploads, zip};
-use crate::error::Shown;
+use super::{
+    admin_jobs, admin_mode, admin_models, artifacts, audit, boot, containers, dataset_captions, dataset_exports,
+    dataset_pictures, dataset_uploads, datasets, events, health, inspect, jobs, logs, me, models, notices, sessions, system,
+    tool_scripts, tools, uploads, users, vision, zip,
+};
+use crate::{error::Shown, web::terminal};
 use actix_web::HttpResponse;
 use std::sync::OnceLock;
 use utoipa::{
@@ -19,9 +23,21 @@ use utoipa::{
     info(title = "Easel", description = "Pictures from a studio of your own."),
     paths(
         jobs::submit, jobs::list, jobs::get, jobs::cancel, jobs::again, events::of_all, events::of_job, uploads::begin,
-        uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb,
+        uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb, artifacts::workflow,
         artifacts::delete, artifacts::restore, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
-        me::me, health::healthz, health::readyz
+        me::me, notices::list, notices::keep, health::healthz, health::readyz, sessions::list, sessions::get, sessions::open, sessions::end,
+        sessions::transcript, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
+        tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get,
+        tools::reinstall, tools::start, tools::stop, tools::ticket,
+        admin_mode::turn_on, admin_mode::turn_off, system::get, logs::list, logs::files,
+        logs::file, audit::list, users::list, users::add, users::change, users::set_pin, users::raise, admin_jobs::list,
+        admin_jobs::cancel, admin_models::list, admin_models::fetch, admin_models::remove, admin_models::begin,
+        admin_models::piece, admin_models::offset, admin_models::again, admin_models::cancel,
+        datasets::list, datasets::make, datasets::get, datasets::change, datasets::delete, datasets::buckets, datasets::cancel,
+        dataset_uploads::begin, dataset_uploads::piece, dataset_uploads::offset, dataset_uploads::pick, dataset_uploads::folder,
+        dataset_captions::replace, dataset_captions::undo, dataset_captions::caption_all, dataset_exports::zip,
+        dataset_exports::export, dataset_pictures::caption, dataset_pictures::remove, dataset_pictures::restore,
+        dataset_pictures::file, dataset_pictures::thumb, vision::get, vision::set, vision::forget
     ),
     components(schemas(Shown)),
     modifiers(&Shared)
@@ -45,6 +61,7 @@ impl Modify for Shared {
             let operations = [
                 ("get", &mut item.get),
                 ("post", &mut item.post),
+                ("put", &mut item.put),
                 ("patch", &mut item.patch),
                 ("delete", &mut item.delete),
                 ("head", &mut item.head),

@@ -88,8 +88,7 @@ pub async fn piece(
     id: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, AppError> {
-    let offset = request.headers().get("upload-offset").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    let offset = offset.ok_or_else(|| AppError::field("Upload-Offset", "It is the offset of the piece's first byte."))?;
+    let offset = body::upload_offset(&request)?;
     let piece = body::bytes(payload, MAX_PIECE as usize).await?;
     let stage = app.uploads.piece(&artist.profile.id, &id, offset, piece).await.map_err(|e| upload_error("file", e))?;
     Ok(match stage {

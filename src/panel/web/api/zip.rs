@@ -1,6 +1,9 @@
 //! `/api/v1/artifacts/zip`: many pictures as one file, written while it is sent. Knows no store.
 
-use super::body;
+use super::{
+    body,
+    streamed::{Out, streamed},
+};
 use crate::{
     App,
     artifacts::{Artifact, Artifacts, download_name},
@@ -10,20 +13,14 @@ use crate::{
 use actix_web::{
     HttpResponse,
     http::header,
-    web::{Bytes, Data, Payload},
+    web::{Data, Payload},
 };
-use futures_util::stream;
 use serde::Deserialize;
 use std::io::{self, Write};
-use tokio::sync::mpsc;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// Pictures of one archive at most.
 const MAX_PICTURES: usize = 1000;
-/// Chunks that may wait for a slow connection.
-const AHEAD: usize = 8;
-/// Size of a chunk.
-const CHUNK: usize = 64 << 10;
 
 /// Which pictures.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -45,17 +42,8 @@ pub async fn download(app: Data<App>, artist: Artist, payload: Payload) -> Resul
     for id in ids {
         pictures.push(app.artifacts.get(&artist.profile.id, &id).await?.ok_or(AppError::NotFound)?);
     }
-    let (chunks, sent) = mpsc::channel(AHEAD);
     let artifacts = app.artifacts.clone();
-    tokio::task::spawn_blocking(move || {
-        let out = Out { chunks: chunks.clone(), buffer: Vec::with_capacity(CHUNK) };
-        if let Err(e) = write(&artifacts, &pictures, out) {
-            tracing::warn!("an archive ended early: {e:#}");
-            // The connection breaks off, so that half an archive is not taken for a whole one.
-            let _ = chunks.blocking_send(Err(io::Error::other("ended early")));
-        }
-    });
-    let body = stream::unfold(sent, |mut sent| async move { Some((sent.recv().await?, sent)) });
+    let body = streamed(move |out| write(&artifacts, &pictures, out));
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/zip"))
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"easel.zip\""))
@@ -74,28 +62,4 @@ fn write(artifacts: &Artifacts, pictures: &[Artifact], out: Out) -> anyhow::Resu
     }
     archive.finish()?.into_inner().flush()?;
     Ok(())
-}
-
-/// A writer whose chunks go to the connection, and which waits for it.
-struct Out {
-    chunks: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
-        self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
 }

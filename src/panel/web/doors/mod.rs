@@ -205,7 +205,9 @@ impl From<UserError> for AppError {
     fn from(e: UserError) -> AppError {
         match e {
             UserError::Unknown(_) => AppError::NotFound,
-            UserError::Taken(_) | UserError::NotFirst => AppError::Conflict(e.to_string()),
+            UserError::Taken(_) | UserError::NotFirst | UserError::Oneself | UserError::InFile(_) => {
+                AppError::Conflict(e.to_string())
+            }
             UserError::NoId(_) | UserError::Name(_) => AppError::field("name", e.to_string()),
             UserError::Secret(e) => e.into(),
             UserError::Store(e) => e.into(),

@@ -2,6 +2,7 @@
 //! written byte by byte, so that Host, Origin and cookies can be what no client would send.
 
 mod account;
+mod admin;
 mod entrance;
 mod rights;
 mod studio;

@@ -1,6 +1,6 @@
 //! The page of an error outside the API: what happened and where to go. Knows no cause.
 
-use crate::error::Shown;
+use crate::{error::Shown, web::auth::NEEDS_ADMIN_MODE};
 use askama::Template;
 
 /// The page.
@@ -28,7 +28,11 @@ impl<'a> ErrorPage<'a> {
             _ => &shown.title,
         };
         let detail = if shown.status == 404 { "The address is wrong, or what was here is gone." } else { &shown.detail };
-        let way = if shown.status == 401 { ("/", "Pick a profile") } else { ("/studio", "To the studio") };
+        let way = match shown.status {
+            401 => ("/", "Pick a profile"),
+            403 if shown.detail == NEEDS_ADMIN_MODE => ("/admin", "Turn on admin mode"),
+            _ => ("/studio", "To the studio"),
+        };
         ErrorPage { theme: "dark", title, detail, id: shown.id.as_deref(), way }
     }
 }

@@ -1,13 +1,17 @@
 //! The pages behind the doors: one file each, page struct and handler together. Knows no rule of the doors
 //! and no SQL.
 
+pub mod admin;
 pub mod assets;
+pub mod datasets;
+pub mod debug;
 pub mod error;
 pub mod gallery;
 pub mod picture;
 pub mod profile;
 pub mod shell;
 pub mod studio;
+pub mod tools;
 mod words;
 
 use crate::error::AppError;

@@ -62,6 +62,10 @@ pub struct PicturePage {
     /// "PNG, 31 kB".
     file_words: String,
     facts: Vec<Fact>,
+    /// The studio's own engine made it, so its settings can be used again.
+    made_here: bool,
+    /// Where its workflow is, of a picture of ComfyUI's.
+    workflow: Option<String>,
     created: String,
     boot: String,
 }
@@ -99,13 +103,18 @@ fn facts(recipe: &Recipe, models: &[ModelInfo]) -> Vec<Fact> {
 }
 
 /// "PNG, 31 kB".
-fn file_words(recipe: &Recipe, bytes: u64) -> String {
-    let format = match recipe.format {
-        protocol::Format::Png => "PNG",
-        protocol::Format::Webp => "WebP",
-        protocol::Format::Jpeg => "JPEG",
+fn file_words(picture: &ArtifactView) -> String {
+    let format = match picture.mime.as_str() {
+        "image/webp" => "WebP",
+        "image/jpeg" => "JPEG",
+        _ => "PNG",
     };
-    format!("{format}, {}", words::bytes(bytes))
+    format!("{format}, {}", words::bytes(picture.bytes))
+}
+
+/// What is known of a picture that was made in ComfyUI.
+fn facts_elsewhere(picture: &ArtifactView) -> Vec<Fact> {
+    vec![Fact::new("Made in", "ComfyUI"), Fact::new("Size", format!("{} × {}", picture.width, picture.height))]
 }
 
 /// `GET /picture/{id}`
@@ -114,7 +123,7 @@ pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Ht
     let found = app.artifacts.get(profile, &id).await?.ok_or(AppError::NotFound)?;
     let place = app.artifacts.neighbours(profile, &id).await?;
     let (_, total) = app.artifacts.page(profile, Filter::default(), None, 1).await?;
-    let recipe = found.recipe.clone();
+    let recipe = found.made.recipe().cloned();
     let picture = ArtifactView::from(found);
     let boot = Boot { picture: &picture, newer: &place.newer, older: &place.older };
     html(&PicturePage {
@@ -127,9 +136,11 @@ pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Ht
         url: picture.url.clone(),
         width: picture.width,
         height: picture.height,
-        file_words: file_words(&recipe, picture.bytes),
-        facts: facts(&recipe, &app.engine.models()),
-        prompt: recipe.prompt,
+        file_words: file_words(&picture),
+        facts: recipe.as_ref().map_or_else(|| facts_elsewhere(&picture), |recipe| facts(recipe, &app.engine.models())),
+        made_here: recipe.is_some(),
+        workflow: picture.workflow.clone(),
+        prompt: picture.prompt.clone(),
         created: picture.created.clone(),
         newer: place.newer,
         older: place.older,

@@ -18,10 +18,12 @@ pub struct Shell {
     pub(super) admin_minutes: Option<u32>,
     /// Where the engine computes, in words.
     pub(super) device: String,
-    /// Which page this is: "studio", "gallery" or nothing of the two.
+    /// Which page this is: "studio", "gallery", "admin" or none of them.
     pub(super) here: &'static str,
     /// Whether single letters work as keys.
     pub(super) shortcuts: bool,
+    /// This is a pod that is stopped when nobody uses it.
+    pub(super) stops_itself: bool,
     /// URL of the script that holds the browser's one stream.
     pub(super) stream: String,
 }
@@ -41,6 +43,7 @@ impl Shell {
             device: if device.is_empty() { "Engine starting".into() } else { device },
             here,
             shortcuts: profile.shortcuts,
+            stops_itself: app.pod.stops_itself(),
             stream: assets::url("worker.js").into_owned(),
         }
     }

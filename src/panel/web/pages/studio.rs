@@ -4,7 +4,7 @@
 use super::{embedded, html, shell::Shell};
 use crate::{
     App,
-    artifacts::{ArtifactView, Filter},
+    artifacts::ArtifactView,
     engine_client::EngineStatus,
     error::AppError,
     jobs::JobView,
@@ -120,7 +120,7 @@ struct Hung {
 
 impl Hung {
     fn of(a: &ArtifactView) -> Hung {
-        let prompt = a.recipe.as_ref().map(|r| r.prompt.clone()).unwrap_or_default();
+        let prompt = a.prompt.clone();
         Hung { id: a.id.clone(), url: a.url.clone(), thumb: a.thumb.clone(), width: a.width, height: a.height, prompt }
     }
 }
@@ -181,7 +181,7 @@ fn starts(models: &[ModelInfo]) -> Vec<Start> {
 
 /// The newest pictures as the strip hangs them: newest job first, a job's own in their order.
 async fn latest(app: &App, profile: &ProfileId) -> Result<Vec<ArtifactView>, AppError> {
-    let (mut page, _) = app.artifacts.page(profile, Filter::default(), None, LATEST).await?;
+    let mut page = app.artifacts.made_here(profile, LATEST).await?;
     page.sort_by(|a, b| b.job.cmp(&a.job).then(a.index.cmp(&b.index)));
     Ok(page.into_iter().map(ArtifactView::from).collect())
 }

@@ -152,7 +152,7 @@ async fn admin_mode_needs_a_password_and_turns_itself_off() {
     };
     assert_eq!(studio.send(&change(PASSWORD)).await.status, 403, "not in admin mode");
     studio.advance(1);
-    assert_eq!(studio.send(&turn_on(PASSWORD)).await.header("location"), Some("/studio"));
+    assert_eq!(studio.send(&turn_on(PASSWORD)).await.header("location"), Some("/admin/system"));
     studio.advance(29 * 60);
     assert_eq!(studio.send(&change("")).await.status, 422, "in admin mode, but the present password is wrong");
     let link = studio.send(&studio.post("/admin/link/zoe", "").cookie(&cookie)).await;

@@ -1,0 +1,242 @@
+// Models: what is there and what is not, what is on its way; adding by address or from this computer, removing.
+
+import { get, send, wordsOf } from "../api";
+import { byId, embedded, icon, make, setText, setVar } from "../dom";
+import { circleAlert } from "easel:icons";
+import { toast } from "../toasts";
+import { pieces } from "../uploads";
+import { bytes, duration, plural } from "../words";
+import { ask, cell, clearProblems, Rows, showLost, showProblems, status, whileSeen } from "./parts";
+
+interface Model {
+  id: string;
+  name: string;
+  family: string;
+  about: string;
+  bytes: number;
+  place: string;
+  embedded: boolean;
+  native: [number, number];
+  jobs: number;
+}
+interface Arrival {
+  id: string;
+  by: string;
+  name: string | null;
+  from: string;
+  state: "waiting" | "running" | "failed" | "done";
+  done: number;
+  total: number | null;
+  speed: number | null;
+  error: string | null;
+  again: boolean;
+  model: string | null;
+}
+interface All {
+  models: Model[];
+  broken: { place: string; why: string }[];
+  arrivals: Arrival[];
+  folder: string;
+}
+interface Taken {
+  offset: number;
+  model: string | null;
+}
+
+const EVERY_MS = 1_000;
+let again: () => void = () => {};
+let known: All = { models: [], broken: [], arrivals: [], folder: "" };
+/** Uploads that this page is sending. */
+const sending = new Map<string, AbortController>();
+
+function remove(model: Model): void {
+  const jobs = model.jobs === 0 ? "" : ` ${plural(model.jobs, "job")} that ${model.jobs === 1 ? "waits" : "wait"} for it will fail.`;
+  ask({
+    title: `Remove ${model.name}?`,
+    text: `${bytes(model.bytes)} are freed.${jobs} Pictures made with it stay. To have it again it must be fetched again.`,
+    confirm: "Remove the model",
+    keep: "Keep",
+    bad: true,
+    run: async () => {
+      await send("DELETE", `/admin/models/${encodeURIComponent(model.id)}`);
+      toast(`${model.name} is removed.`);
+      again();
+    },
+  });
+}
+
+function modelRow(model: Model): HTMLElement {
+  const button = model.embedded ? null : make("button", { type: "button", class: "btn btn--ghost btn--bad" }, "Remove", make("span", { class: "vh" }, ` ${model.name}`));
+  button?.addEventListener("click", () => remove(model));
+  const place = model.embedded ? "inside the program" : model.place;
+  return make(
+    "tr",
+    {},
+    cell(null, "name wrap", make("b", {}, model.name), make("br"), make("span", { class: "meta mono" }, model.id)),
+    cell(null, "quiet wrap wide", model.about),
+    cell("Where", `place wrap ${model.embedded ? "quiet" : "mono"}`, place),
+    cell("Size", "num quiet", bytes(model.bytes)),
+    cell(null, "wide", make("div", { class: "row end" }, button)),
+  );
+}
+
+function progressOf(a: Arrival): string {
+  if (a.state === "waiting") return a.from === "" ? `${bytes(a.done)} of ${bytes(a.total ?? 0)} are here` : "Waits for its turn";
+  const amount = a.total === null ? bytes(a.done) : `${bytes(a.done)} of ${bytes(a.total)}`;
+  if (a.total !== null && a.done >= a.total) return `${amount}, being checked`;
+  const left = a.total !== null && a.speed ? `, about ${duration((a.total - a.done) / a.speed)} left` : "";
+  return `${amount}${a.speed ? `, ${bytes(a.speed)}/s` : ""}${left}`;
+}
+
+async function put(path: string, method: string, done: string | null): Promise<void> {
+  try {
+    await send(method, path);
+    if (done) toast(done);
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  }
+  again();
+}
+
+/** Mark and word of one that is on its way. */
+function stateOf(a: Arrival): HTMLElement {
+  if (a.state === "failed") return status("bad", "Failed");
+  if (a.state === "done") return status("run", "Added");
+  if (a.state === "waiting" && a.from === "" && !sending.has(a.id)) return status("warn", "Interrupted");
+  return a.state === "waiting" && a.from !== "" ? status("off", "Waiting") : status("busy", a.from === "" ? "Uploading" : "Downloading");
+}
+
+function arrivalRow(a: Arrival): HTMLElement {
+  const title = a.name ?? `from ${a.from}`;
+  const acts = make("div", { class: "row end" });
+  if (a.again) {
+    const button = make("button", { type: "button", class: "btn" }, "Go on", make("span", { class: "vh" }, ` with ${title}`));
+    button.addEventListener("click", () => void put(`/admin/arrivals/${a.id}/again`, "POST", null));
+    acts.append(button);
+  }
+  if (a.state !== "done") {
+    const word = a.state === "failed" ? "Put away" : "Cancel";
+    const button = make("button", { type: "button", class: "btn btn--ghost" }, word, make("span", { class: "vh" }, ` ${title}`));
+    button.addEventListener("click", () => {
+      sending.get(a.id)?.abort();
+      sending.delete(a.id);
+      void put(`/admin/arrivals/${a.id}`, "DELETE", `${title} is given up.`);
+    });
+    acts.append(button);
+  }
+  const bar = make("div", { class: "bar" }, make("i"));
+  setVar(bar, "--p", a.total ? Math.min(1, a.done / a.total) : 0);
+  bar.hidden = a.state === "failed" || a.state === "done";
+  const words = a.state === "failed" ? null : make("p", { class: "meta" }, a.state === "done" ? `${bytes(a.done)} as ${a.model ?? ""}` : progressOf(a));
+  const why = a.error === null ? null : make("p", { class: "error" }, icon(circleAlert), make("span", {}, a.error));
+  return make(
+    "li",
+    { class: "arrival" },
+    make("div", { class: "stack" }, make("div", { class: "row row--wrap row--wide" }, make("b", { class: "wrap" }, title), stateOf(a)), bar, words, why),
+    acts,
+  );
+}
+
+function problem(words: string | null): void {
+  const line = byId("file-error");
+  line.hidden = words === null;
+  if (words !== null) setText(line.lastElementChild as Element, words);
+}
+
+/** The upload of this very file that was broken off, or a new one: its id and where to go on. */
+async function begin(file: File): Promise<{ id: string; offset: number }> {
+  const before = known.arrivals.find((a) => a.from === "" && a.name === file.name && a.total === file.size && a.state !== "done");
+  if (before) return { id: before.id, offset: before.done };
+  return send("POST", "/admin/arrivals", { name: file.name, bytes: file.size });
+}
+
+async function upload(file: File): Promise<void> {
+  problem(null);
+  if (!/\.safetensors$/i.test(file.name)) return problem(`${file.name} does not end in .safetensors; only such files are read.`);
+  const { id, offset } = await begin(file);
+  if (sending.has(id)) return;
+  const stop = new AbortController();
+  sending.set(id, stop);
+  again();
+  try {
+    const path = `/admin/arrivals/${id}`;
+    const last = await pieces<Taken>(path, file, offset, (reply) => typeof reply.model === "string", () => {}, stop.signal);
+    toast(`${file.name} is added as ${last.model ?? ""}.`);
+  } finally {
+    sending.delete(id);
+    again();
+  }
+}
+
+function startUploading(): void {
+  const [drop, input] = [byId("drop"), byId<HTMLInputElement>("file")];
+  const take = (file: File | undefined): void => {
+    if (!file) return;
+    upload(file).catch((e: unknown) => {
+      if (!(e instanceof DOMException && e.name === "AbortError")) problem(wordsOf(e));
+    });
+  };
+  drop.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    take(input.files?.[0]);
+    input.value = "";
+  });
+  for (const type of ["dragenter", "dragover"]) {
+    drop.addEventListener(type, (e) => {
+      e.preventDefault();
+      drop.dataset.over = "";
+    });
+  }
+  drop.addEventListener("dragleave", () => delete drop.dataset.over);
+  drop.addEventListener("drop", (e) => {
+    e.preventDefault();
+    delete drop.dataset.over;
+    take(e.dataTransfer?.files[0]);
+  });
+  addEventListener("beforeunload", (e) => {
+    if (sending.size > 0) e.preventDefault();
+  });
+}
+
+function startFetching(): void {
+  const form = byId<HTMLFormElement>("fetch-form");
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    clearProblems(form);
+    const body: Record<string, string> = {};
+    for (const [name, value] of new FormData(form)) if (value !== "" || name === "url") body[name] = String(value).trim();
+    send("POST", "/admin/models", body)
+      .then(() => {
+        form.reset();
+        toast("The download has begun.");
+        again();
+        byId("arriving").scrollIntoView({ block: "nearest" });
+      })
+      .catch((problem: unknown) => {
+        const words = showProblems(form, problem);
+        if (words !== null) toast(words, { bad: true });
+      });
+  });
+}
+
+export function start(): void {
+  const models = new Rows<Model>(byId("models"), (m) => m.id, modelRow);
+  const arrivals = new Rows<Arrival & { here: boolean }>(byId("arrivals"), (a) => a.id, arrivalRow);
+  const broken = new Rows<{ place: string; why: string }>(byId("broken-list"), (b) => b.place, (b) =>
+    make("li", {}, make("p", { class: "mono wrap" }, b.place), make("p", { class: "quiet" }, b.why)),
+  );
+  const show = (all: All): void => {
+    known = all;
+    setText(byId("folder"), all.folder);
+    models.show(all.models);
+    arrivals.show(all.arrivals.map((a) => ({ ...a, here: sending.has(a.id) })));
+    broken.show(all.broken);
+    byId("none").hidden = all.models.length > 0;
+    byId("arriving").hidden = all.arrivals.length === 0;
+    byId("broken").hidden = all.broken.length === 0;
+  };
+  show(embedded<All>("boot"));
+  startFetching();
+  startUploading();
+  again = whileSeen(EVERY_MS, async () => show(await get<All>("/admin/models")), showLost);
+}

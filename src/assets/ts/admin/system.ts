@@ -1,0 +1,269 @@
+// The machine, live: gauges and processes every two seconds while the page is seen; a day of minutes in a chart whose
+// library is loaded when it is needed.
+
+import { get } from "../api";
+import { all, byId, embedded, make, setText, setVar } from "../dom";
+import { bytes, count, duration, moment, plural, running } from "../words";
+import type { Chart, Series } from "./chart";
+import { cell, Rows, showLost, sparkline, status, whileSeen, type Mark } from "./parts";
+
+interface Sample {
+  at: number;
+  cpu: number;
+  memory: number;
+  gpu: number | null;
+  gpu_memory: number | null;
+}
+interface Gpu {
+  name: string;
+  percent: number | null;
+  memory_used: number;
+  memory_total: number;
+  celsius: number | null;
+  watts: number | null;
+}
+interface Tree {
+  name: string;
+  pid: number;
+  cpu: number;
+  memory: number;
+  gpu_memory: number;
+  up_s: number;
+  processes: number;
+}
+interface Disk {
+  path: string;
+  used: number;
+  parts: { name: string; bytes: number; files: number }[];
+  more: boolean;
+  network: boolean;
+  free: number;
+  total: number;
+  written: number | null;
+  at: number;
+}
+interface Pod {
+  provider: string;
+  id: string | null;
+  region: string | null;
+  volume: string | null;
+  per_hour: number | null;
+  spent: number | null;
+  disk_is_lost: boolean;
+  idle_stop_min: number | null;
+  no_idle_stop: string | null;
+}
+interface State {
+  now: {
+    at: number;
+    cpu: { percent: number; cores: number; load: number; container: boolean };
+    memory: { used: number; total: number; swap_used: number; swap_total: number; container: boolean };
+    gpus: Gpu[];
+    no_gpus: string | null;
+    processes: Tree[];
+    disk: Disk | null;
+  };
+  samples: Sample[];
+  engine: { status: string; why: string | null; device: string; pid: number | null };
+  tools_shared: string | null;
+  pod: Pod | null;
+  jobs: number;
+  minutes: Sample[] | null;
+}
+
+const EVERY_MS = 2_000;
+const MINUTE_MS = 60_000;
+const HOUR = 60;
+const DAY = 1_440;
+
+interface Gauge {
+  title: string;
+  big: string;
+  small: string;
+  meta: string;
+  values: number[];
+  accent: boolean;
+}
+
+function gauges(state: State): Gauge[] {
+  const { cpu, memory, gpus, no_gpus } = state.now;
+  const line = (of: (s: Sample) => number | null): number[] => state.samples.map((s) => of(s) ?? 0);
+  const list: Gauge[] = [];
+  const first = gpus[0];
+  if (first) {
+    const heat = [first.celsius === null ? null : `${first.celsius} °C`, first.watts === null ? null : `${Math.round(first.watts)} W`];
+    const title = gpus.length > 1 ? `${gpus.length} GPUs, the busiest` : `GPU, ${first.name.replace("NVIDIA ", "")}`;
+    const busiest = Math.max(...gpus.map((g) => g.percent ?? 0));
+    list.push({ title, big: `${busiest}`, small: "%", meta: heat.filter((h) => h !== null).join(", "), values: line((s) => s.gpu), accent: true });
+    const used = gpus.reduce((sum, g) => sum + g.memory_used, 0);
+    const total = gpus.reduce((sum, g) => sum + g.memory_total, 0);
+    const holders = state.now.processes.filter((p) => p.gpu_memory > 0).map((p) => `${p.name} ${bytes(p.gpu_memory)}`);
+    const meta = holders.length > 0 ? holders.join(", ") : "The driver does not tell who holds it";
+    list.push({ title: "GPU memory", big: bytes(used), small: `of ${bytes(total)}`, meta, values: line((s) => s.gpu_memory), accent: true });
+  } else {
+    list.push({ title: "GPU", big: "None", small: "", meta: no_gpus ?? "", values: [], accent: false });
+  }
+  const cores = Number.isInteger(cpu.cores) ? count(cpu.cores) : cpu.cores.toFixed(1);
+  const held = " (the container's share)";
+  list.push({
+    title: "CPU",
+    big: `${Math.round(cpu.percent)}`,
+    small: `% of ${cores} core${cpu.cores === 1 ? "" : "s"}`,
+    meta: `load ${cpu.load.toFixed(1)}${cpu.container ? held : ""}`,
+    values: line((s) => s.cpu),
+    accent: false,
+  });
+  const swap = memory.swap_total === 0 ? "no swap" : `swap ${bytes(memory.swap_used)} of ${bytes(memory.swap_total)}`;
+  list.push({
+    title: "Memory",
+    big: bytes(memory.used),
+    small: `of ${bytes(memory.total)}`,
+    meta: `${swap}${memory.container ? held : ""}`,
+    values: line((s) => s.memory),
+    accent: false,
+  });
+  return list;
+}
+
+function showGauges(state: State): void {
+  const holder = byId("gauges");
+  const list = gauges(state);
+  if (holder.childElementCount !== list.length) {
+    holder.replaceChildren(...list.map(() => make("li", { class: "card gauge" }, make("h2"), make("p", { class: "big" }), make("p", { class: "meta" }), make("div", { class: "spark" }))));
+  }
+  list.forEach((gauge, i) => {
+    const [title, big, meta, spark] = [...(holder.children[i]?.children ?? [])] as HTMLElement[];
+    if (!title || !big || !meta || !spark) return;
+    setText(title, gauge.title);
+    if (big.textContent !== `${gauge.big} ${gauge.small}`) big.replaceChildren(gauge.big, " ", make("small", {}, gauge.small));
+    setText(meta, gauge.meta);
+    spark.replaceChildren(sparkline(gauge.values, gauge.accent));
+  });
+}
+
+function processRow(hasGpu: boolean): (tree: Tree & { state: [Mark, string] | null }) => HTMLElement {
+  return (tree) =>
+    make(
+      "tr",
+      {},
+      cell(null, "wrap", make("b", {}, tree.name), tree.state ? " " : null, tree.state ? status(...tree.state) : null),
+      cell("Up", "num", running(tree.up_s)),
+      cell("CPU", "num", `${Math.round(tree.cpu)} %`),
+      cell("Memory", "num", bytes(tree.memory)),
+      hasGpu ? cell("GPU", "num", tree.gpu_memory > 0 ? bytes(tree.gpu_memory) : "–") : null,
+      cell("Processes", "num", count(tree.processes)),
+    );
+}
+
+function engineState(engine: State["engine"]): [Mark, string] {
+  const words: Record<string, [Mark, string]> = {
+    ready: ["run", "Ready"],
+    starting: ["busy", "Starting"],
+    restarting: ["warn", "Starting again"],
+    failed: ["bad", "Failed"],
+  };
+  return words[engine.status] ?? ["off", "Stopped"];
+}
+
+const FILLS = ["ink", "ink-3", "accent", "edge", "warn", "track"];
+
+function showDisk(disk: Disk | null): void {
+  if (!disk) return;
+  const holder = byId("disk");
+  const shown = JSON.stringify(disk.parts.map((p) => [p.name, bytes(p.bytes)])) + disk.written;
+  if (holder.dataset.shown === shown) return;
+  holder.dataset.shown = shown;
+  const track = make("div", { class: "track", role: "img", "aria-label": disk.parts.map((p) => `${p.name} ${bytes(p.bytes)}`).join(", ") });
+  const legend = make("ul", { class: "legend" });
+  disk.parts.forEach((part, i) => {
+    const piece = make("i");
+    setVar(piece, "--f", part.bytes);
+    const mark = make("i");
+    for (const one of [piece, mark]) setVar(one, "--fill", `var(--${FILLS[i] ?? "track"})`);
+    track.append(piece);
+    legend.append(make("li", {}, mark, `${part.name} ${bytes(part.bytes)}`));
+  });
+  const wrote = disk.written === null ? "" : ` The last write succeeded ${moment(new Date(disk.written))}.`;
+  const free = disk.network
+    ? `This is a network volume. It reports ${bytes(disk.total)}, the whole cluster's, not your quota.${wrote}`
+    : `${bytes(disk.free)} of ${bytes(disk.total)} are free on this disk.${wrote}`;
+  holder.replaceChildren(
+    make("p", { class: "used" }, `${disk.more ? "At least " : ""}${bytes(disk.used)} `, make("span", { class: "meta" }, "used by Easel in "), make("span", { class: "meta mono wrap" }, disk.path)),
+    track,
+    legend,
+    make("p", { class: "meta" }, `${free} Counted ${moment(new Date(disk.at))}.`),
+  );
+}
+
+/** The chart's lines: GPU where there is one, else processors and memory. */
+function series(minutes: Sample[]): Series[] {
+  const gpu = minutes.some((m) => m.gpu !== null);
+  return gpu
+    ? [
+        { label: "GPU use", of: (s) => s.gpu, accent: true, dash: false },
+        { label: "GPU memory", of: (s) => s.gpu_memory, accent: false, dash: true },
+        { label: "CPU", of: (s) => s.cpu, accent: false, dash: false },
+      ]
+    : [
+        { label: "CPU", of: (s) => s.cpu, accent: true, dash: false },
+        { label: "Memory", of: (s) => s.memory, accent: false, dash: true },
+      ];
+}
+
+/** Where this studio stands: which pod, and what it costs. */
+function place(pod: Pod | null): string {
+  if (!pod) return "This machine";
+  const where = [`${pod.provider} pod ${pod.id ?? ""}`.trim(), pod.region, pod.volume ? `volume ${pod.volume}` : null];
+  const cost = pod.per_hour === null ? null : `$${pod.per_hour.toFixed(2)} an hour, $${(pod.spent ?? 0).toFixed(2)} since it began`;
+  const stops = pod.idle_stop_min === null ? null : `stops after ${duration(pod.idle_stop_min * 60)} without use`;
+  return [...where, cost, stops].filter(Boolean).join(", ");
+}
+
+export function start(): void {
+  const boot = embedded<{ state: State; started: string }>("boot");
+  const started = Date.parse(boot.started);
+  let minutes = boot.state.minutes ?? [];
+  let asked = Date.now();
+  let chart: Chart | null = null;
+  let rows: Rows<Tree & { state: [Mark, string] | null }> | null = null;
+
+  const show = (state: State): void => {
+    const up = duration((state.now.at - started) / 1000);
+    const engine = state.engine.why ? `Engine: ${state.engine.why}` : state.engine.device;
+    setText(byId("place"), `${place(state.pod)}. Easel up ${up}. ${engine}, ${state.jobs === 0 ? "no job waits" : `${plural(state.jobs, "job")} running or waiting`}.`);
+    showGauges(state);
+    const hasGpu = state.now.gpus.length > 0;
+    for (const head of all("th.gpu")) head.hidden = !hasGpu;
+    rows ??= new Rows(byId("processes"), (t) => String(t.pid), processRow(hasGpu));
+    rows.show(state.now.processes.map((t) => ({ ...t, state: t.pid === state.engine.pid ? engineState(state.engine) : null })));
+    showDisk(state.now.disk);
+  };
+  // A studio that began a moment ago has no day to show.
+  if (minutes.length < HOUR) for (const input of all<HTMLInputElement>("input[name=span][value=hour]")) input.checked = true;
+  const draw = (): void => {
+    const hour = document.querySelector<HTMLInputElement>("input[name=span][value=hour]")?.checked ?? false;
+    setText(byId("span-title"), hour ? "Last hour" : "Last 24 hours");
+    chart?.show(minutes, series(minutes), hour ? HOUR : DAY);
+  };
+  for (const input of all("input[name=span]")) input.addEventListener("change", draw);
+  setText(byId("tools-users"), boot.state.tools_shared ?? "Each tool runs as a user of its own, who sees its own folders and the models.");
+  show(boot.state);
+  void import("./chart").then(async (part) => {
+    chart = await part.open(byId("chart"), byId("legend"));
+    draw();
+  });
+  whileSeen(
+    EVERY_MS,
+    async () => {
+      const wanted = Date.now() - asked >= MINUTE_MS;
+      const state = await get<State>(`/system${wanted ? "?minutes=true" : ""}`);
+      if (state.minutes) {
+        minutes = state.minutes;
+        asked = Date.now();
+        draw();
+      }
+      show(state);
+    },
+    showLost,
+  );
+}

@@ -1,0 +1,172 @@
+// The tools page: a card for each program beside the studio. The panel says that something has changed; the page then asks
+// what it may see. Cards stay, their words change, so that nothing jumps and the focus holds.
+
+import { get, send, wordsOf } from "./api";
+import { images } from "easel:icons";
+import { byId, embedded, icon, make } from "./dom";
+import { listen } from "./events";
+import { Notices, type Notice } from "./notices";
+import { Card, type Act, type Tool } from "./tools/card";
+import { choose, type Chosen } from "./tools/choose";
+import { drawCards, type GraphicsCard } from "./tools/room";
+import { review } from "./tools/review";
+import { Sets } from "./tools/sets";
+import { Status } from "./tools/status";
+import { toast } from "./toasts";
+import { plural } from "./words";
+
+interface List {
+  items: Tool[];
+  cards: GraphicsCard[];
+}
+interface Boot extends List {
+  seq: number;
+  datasets: { sets: number; pictures: number };
+  notices: Notice[];
+}
+
+/** Memory of a card changes by itself; it is looked at so often, in ms, while somebody sees the page and there is a card. */
+const LOOK_AT_CARDS = 5_000;
+
+const boot = embedded<Boot>("boot");
+const list = byId("tools");
+const cards = new Map<string, Card>();
+let models: Tool | undefined;
+const sets = new Sets(byId("sets"), (act, picks) => models && void run(models, act, picks));
+const own = ownCard(boot.datasets);
+const notices = new Notices(byId("notices"), async (path) => {
+  try {
+    const begun = await send<{ session?: string } | null>("POST", path);
+    if (begun?.session) location.assign(`/sessions/${begun.session}`);
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  }
+});
+let asking = false;
+let again = false;
+
+function draw({ items, cards: graphics }: List): void {
+  drawCards(byId("gpu"), graphics);
+  models = items.find((tool) => tool.sets);
+  if (models) sets.draw(models);
+  for (const tool of items.filter((tool) => !tool.sets)) {
+    let card = cards.get(tool.id);
+    if (!card) {
+      card = new Card(tool, (act) => void run(cards.get(tool.id)?.tool ?? tool, act));
+      cards.set(tool.id, card);
+      list.insertBefore(card.element, own);
+    }
+    card.draw(tool);
+  }
+  const ids = new Set(items.map((t) => t.id));
+  for (const [id, card] of cards) {
+    if (ids.has(id)) continue;
+    card.element.remove();
+    cards.delete(id);
+  }
+}
+
+/** One question at a time; what changes meanwhile is asked for once more. */
+async function refresh(): Promise<void> {
+  if (asking) {
+    again = true;
+    return;
+  }
+  asking = true;
+  try {
+    draw(await get<List>("/tools"));
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  } finally {
+    asking = false;
+    if (again) {
+      again = false;
+      void refresh();
+    }
+  }
+}
+
+/** What was chosen for an action, or asked for now; null: they changed their mind. */
+async function wish(tool: Tool, act: Act, picks: string[]): Promise<Chosen | null | undefined> {
+  // What runs is brought up to date as a whole; of what only installs, some can be.
+  const chooses = tool.choices && (act === "install" || (act === "update" && !tool.runs));
+  if (!chooses) return undefined;
+  const asks = (tool.sets ?? []).some((set) => picks.includes(set.id) && set.tokens.length > 0);
+  return picks.length > 0 && !asks ? { picks, tokens: {} } : choose(tool, act, picks);
+}
+
+async function run(tool: Tool, act: Act, picks: string[] = []): Promise<void> {
+  const { id } = tool;
+  if (act === "review") {
+    if (await review(tool)) await refresh();
+    return;
+  }
+  const body = await wish(tool, act, picks);
+  if (body === null) return;
+  const card = cards.get(id);
+  card?.busy(act, true);
+  try {
+    if (act === "open") {
+      await open(id);
+      return;
+    }
+    const begun = await send<{ session?: string }>("POST", `/tools/${id}/${act}`, body);
+    if (begun.session) {
+      location.assign(`/sessions/${begun.session}`);
+      return;
+    }
+    await refresh();
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  } finally {
+    card?.busy(act, false);
+  }
+}
+
+/** A ticket is posted to the tool's gate in a tab of its own: it is in no address and no history. */
+async function open(id: string): Promise<void> {
+  const { action, ticket } = await send<{ action: string; ticket: string }>("POST", `/tools/${id}/ticket`);
+  const field = make("input", { type: "hidden", name: "ticket", value: ticket });
+  const form = make("form", { method: "post", action, target: "_blank", rel: "noopener", hidden: true }, field);
+  document.body.append(form);
+  form.submit();
+  form.remove();
+}
+
+async function shell(): Promise<void> {
+  try {
+    const { id } = await send<{ id: string }>("POST", "/sessions");
+    location.assign(`/sessions/${id}`);
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  }
+}
+
+/** The part of Easel that makes training sets, as a card among the tools. */
+function ownCard({ sets, pictures }: Boot["datasets"]): HTMLLIElement {
+  const status = new Status();
+  status.say("run", "Always ready");
+  const mark = make("span", { class: "mark" }, icon(images));
+  const words = make("div", {}, make("h2", {}, "LoRA-Tool"), make("p", {}, "Datasets: captions and crops for training"));
+  const header = make("header", {}, mark, words, make("span", { class: "badge" }, "Built in"));
+  const has = sets === 0 ? "No datasets yet." : `${plural(sets, "dataset")}, ${plural(pictures, "picture")}.`;
+  const open = make("a", { class: "btn btn--main", href: "/datasets" }, "Open", make("span", { class: "vh" }, " LoRA-Tool"));
+  const why = make("div", { class: "why" }, status.element, make("p", {}, has));
+  return make("li", { class: "card tool", "data-tool": "lora-tool" }, header, why, make("footer", {}, open));
+}
+
+list.append(own);
+notices.draw(boot.notices);
+draw(boot);
+document.getElementById("shell")?.addEventListener("click", () => void shell());
+setInterval(() => {
+  cards.forEach((card) => card.tick());
+  sets.tick();
+}, 1_000);
+listen(boot.seq, (event) => {
+  if (event.type === "tools") void refresh();
+  if (event.type === "notices") void notices.look();
+});
+setInterval(() => {
+  if (!document.hidden && !byId("gpu").hidden) void refresh();
+}, LOOK_AT_CARDS);

@@ -1,0 +1,162 @@
+//! What ComfyUI tells, with everything taken out that is another profile's. Pure.
+
+use super::names::{File, Kind, Owner};
+use serde_json::{Map, Value, json};
+
+/// Keys of an input's options that make it a choice among uploaded files.
+const UPLOADS: [&str; 6] = ["image_upload", "video_upload", "audio_upload", "file_upload", "animated_image_upload", "upload"];
+
+/// The queue as a profile sees it: its own entries, with the ids of its browsers as they call themselves.
+pub(super) fn queue(told: &Value, owner: &Owner, owns: impl Fn(&str) -> bool) -> Value {
+    let own = |list: &str| -> Vec<Value> {
+        let entries = told[list].as_array().into_iter().flatten();
+        entries.filter(|entry| entry[1].as_str().is_some_and(&owns)).map(|entry| shown(entry.clone(), owner)).collect()
+    };
+    json!({ "queue_running": own("queue_running"), "queue_pending": own("queue_pending") })
+}
+
+/// The ids of a profile's own entries in one of the queue's two lists.
+pub(super) fn ids(told: &Value, list: &str, owns: impl Fn(&str) -> bool) -> Vec<String> {
+    let ids = told[list].as_array().into_iter().flatten().filter_map(|entry| entry[1].as_str());
+    ids.filter(|id| owns(id)).map(str::to_owned).collect()
+}
+
+/// A profile's own prompts in the queue, by their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Own {
+    running: Vec<String>,
+    pending: Vec<String>,
+}
+
+impl Own {
+    /// Out of the whole queue.
+    pub(super) fn of(told: &Value, owns: impl Fn(&str) -> bool) -> Own {
+        Own { running: ids(told, "queue_running", &owns), pending: ids(told, "queue_pending", &owns) }
+    }
+
+    /// How many wait or run.
+    pub(super) fn count(&self) -> usize {
+        self.running.len() + self.pending.len()
+    }
+}
+
+/// How many of a profile's own wait or run.
+pub(super) fn count(told: &Value, owns: impl Fn(&str) -> bool) -> usize {
+    ids(told, "queue_running", &owns).len() + ids(told, "queue_pending", &owns).len()
+}
+
+/// How `GET /prompt` says it.
+pub(super) fn remaining(count: usize) -> Value {
+    json!({ "exec_info": { "queue_remaining": count } })
+}
+
+/// An entry of queue or history with its browser's id as the browser knows it.
+fn shown(mut entry: Value, owner: &Owner) -> Value {
+    if let Some(client) = entry.get_mut(3).and_then(|extra| extra.get_mut("client_id")) {
+        *client = client.as_str().and_then(|real| owner.shown_client(real)).into();
+    }
+    entry
+}
+
+/// One prompt's history as ComfyUI tells it (`{id: entry}`): the entry, if that prompt has run.
+pub(super) fn history(mut told: Value, id: &str, owner: &Owner) -> Option<Value> {
+    let mut entry = told.get_mut(id)?.take();
+    if let Some(prompt) = entry.get_mut("prompt") {
+        *prompt = shown(prompt.take(), owner);
+    }
+    Some(entry)
+}
+
+/// The files that a node shows: what lies in lists of its output, as `{filename, subfolder, type}`.
+pub(super) fn files(output: &Value) -> Vec<File> {
+    let lists = output.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_array);
+    let file = |shown: &Value| {
+        Some(File {
+            kind: Kind::parse(shown["type"].as_str()?)?,
+            subfolder: shown["subfolder"].as_str().unwrap_or_default().to_owned(),
+            name: shown["filename"].as_str()?.to_owned(),
+        })
+    };
+    lists.flatten().filter_map(file).collect()
+}
+
+/// The files that all nodes of a prompt show, by its history.
+pub(super) fn outputs(entry: &Value) -> Vec<File> {
+    entry["outputs"].as_object().into_iter().flat_map(Map::values).flat_map(files).collect()
+}
+
+/// The jobs of a profile out of all, a page of them.
+pub(super) fn jobs(told: &Value, offset: usize, limit: Option<usize>, owns: impl Fn(&str) -> bool) -> Value {
+    let all = told["jobs"].as_array().into_iter().flatten();
+    let own: Vec<&Value> = all.filter(|job| job["id"].as_str().is_some_and(&owns)).collect();
+    let page: Vec<&&Value> = own.iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect();
+    let more = offset + page.len() < own.len();
+    let pagination = json!({ "offset": offset, "limit": limit, "total": own.len(), "has_more": more });
+    json!({ "jobs": page, "pagination": pagination })
+}
+
+/// What the machine tells of itself, without the command line, which holds its folders.
+pub(super) fn stats(mut told: Value) -> Value {
+    if let Some(system) = told.get_mut("system").and_then(Value::as_object_mut) {
+        system.insert("argv".into(), json!([]));
+    }
+    told
+}
+
+/// Kinds of models with the folders that they lie in, of which the last name is told: where they lie is nobody's business.
+pub(super) fn folders(mut told: Value) -> Value {
+    for folder in told.as_array_mut().into_iter().flatten().filter_map(|kind| kind.get_mut("folders")?.as_array_mut()).flatten() {
+        *folder = folder.as_str().map(|path| path.rsplit('/').next().unwrap_or_default()).into();
+    }
+    told
+}
+
+/// The nodes, with `files` to choose from where a node chooses among uploads, and without names in others' folders.
+pub(super) fn nodes(mut told: Value, files: &[String], owner: &Owner) -> Value {
+    for node in told.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let groups = node.get_mut("input").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut);
+        for input in groups.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+            choices(input, files);
+        }
+    }
+    without_others(told, owner)
+}
+
+/// An input is `[choices, options]`, or `["COMBO", {"options": choices}]`.
+fn choices(input: &mut Value, files: &[String]) {
+    let Some(options) = input.get(1).and_then(Value::as_object) else { return };
+    if !UPLOADS.iter().any(|key| options.get(*key).is_some_and(|on| *on != Value::Bool(false))) {
+        return;
+    }
+    let from_outputs = options.get("image_folder").is_some_and(|folder| folder == "output");
+    let own = if from_outputs { json!([]) } else { json!(files) };
+    if input[0].is_array() {
+        input[0] = own;
+    } else if input[1].get("options").is_some() {
+        input[1]["options"] = own;
+    }
+}
+
+/// The same without any text in a list, and any key, that names the folder of another profile.
+pub(super) fn without_others(told: Value, owner: &Owner) -> Value {
+    match told {
+        Value::Array(values) => {
+            let others = |value: &Value| value.as_str().is_some_and(|text| owner.is_foreign(text)) || names_another(value, owner);
+            Value::Array(values.into_iter().filter(|v| !others(v)).map(|v| without_others(v, owner)).collect())
+        }
+        Value::Object(values) => {
+            let own = values.into_iter().filter(|(key, _)| !owner.is_foreign(key));
+            Value::Object(own.map(|(key, value)| (key, without_others(value, owner))).collect())
+        }
+        other => other,
+    }
+}
+
+/// A thing with a name or a path, as lists of models have them.
+fn names_another(value: &Value, owner: &Owner) -> bool {
+    ["name", "path", "file"].iter().any(|key| value[*key].as_str().is_some_and(|text| owner.is_foreign(text)))
+}
+
+#[cfg(test)]
+#[path = "tests/told.rs"]
+mod tests;

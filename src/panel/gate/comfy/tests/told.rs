@@ -1,0 +1,79 @@
+//! What ComfyUI tells of two profiles, as one of them sees it.
+
+use super::*;
+use crate::users::ProfileId;
+
+fn zoe() -> Owner {
+    Owner::of(&ProfileId::parse("zoe").unwrap())
+}
+
+fn hers(id: &str) -> bool {
+    id.starts_with('z')
+}
+
+#[test]
+fn the_queue_has_the_own_entries_only() {
+    let entry = |id: &str, client: &str| json!([1, id, {"1": {}}, {"client_id": client, "a": 1}, []]);
+    let told = json!({
+        "queue_running": [entry("m1", "mateo.t")],
+        "queue_pending": [entry("z1", "zoe.t"), entry("m2", "mateo.t"), ["broken"], 7, entry("z2", "mateo.t")],
+        "more": "of others"
+    });
+    let shown = queue(&told, &zoe(), hers);
+    let own = |id: &str, client: Value| json!([1, id, {"1": {}}, {"client_id": client, "a": 1}, []]);
+    assert_eq!(shown, json!({ "queue_running": [], "queue_pending": [own("z1", json!("t")), own("z2", Value::Null)] }));
+    assert_eq!(count(&told, hers), 2);
+    assert_eq!(ids(&told, "queue_pending", hers), ["z1", "z2"]);
+    assert_eq!(queue(&json!("x"), &zoe(), hers), json!({ "queue_running": [], "queue_pending": [] }));
+}
+
+#[test]
+fn history_says_what_was_made_and_by_which_browser() {
+    let output =
+        json!({ "images": [{ "filename": "a.png", "subfolder": "@zoe", "type": "output" }, { "filename": 7 }], "text": ["x"] });
+    let told = json!({ "z1": { "prompt": [1, "z1", {}, { "client_id": "zoe.t" }, []], "outputs": { "9": output } } });
+    let entry = history(told.clone(), "z1", &zoe()).unwrap();
+    assert_eq!(entry["prompt"][3]["client_id"], "t");
+    let file = File { kind: Kind::Output, subfolder: "@zoe".into(), name: "a.png".into() };
+    assert_eq!(outputs(&entry), [file]);
+    assert_eq!(history(told, "z2", &zoe()), None);
+}
+
+#[test]
+fn jobs_are_counted_anew() {
+    let told =
+        json!({ "jobs": [{"id": "m1"}, {"id": "z1"}, {"id": "z2"}, {"id": "z3"}, {"no": 1}], "pagination": { "total": 5 } });
+    let page = jobs(&told, 1, Some(1), hers);
+    assert_eq!(page, json!({ "jobs": [{"id": "z2"}], "pagination": { "offset": 1, "limit": 1, "total": 3, "has_more": true } }));
+    assert_eq!(jobs(&told, 9, None, hers)["jobs"], json!([]));
+}
+
+#[test]
+fn nodes_choose_among_the_own_files() {
+    let told = json!({
+        "LoadImage": { "input": { "required": { "image": [["a.png", "@mateo/b.png"], { "image_upload": true }] } } },
+        "LoadVideo": { "input": { "required": { "file": ["COMBO", { "options": ["b.mp4"], "video_upload": true }] } } },
+        "LoadImageOutput": { "input": { "required": { "image": ["COMBO", { "options": ["c"], "image_upload": true, "image_folder": "output" }] } } },
+        "Folders": { "input": { "required": { "folder": [["@mateo", "@mateo/deep", "@zoe", "shared"], {}] } } },
+        "KSampler": { "input": { "required": { "sampler_name": [["euler"], {}], "seed": ["INT", { "default": 0 }] } }, "output": ["LATENT"] }
+    });
+    let shown = nodes(told.clone(), &["@zoe/x.png".into()], &zoe());
+    let required = |node: &str| shown[node]["input"]["required"].clone();
+    assert_eq!(required("LoadImage")["image"][0], json!(["@zoe/x.png"]));
+    assert_eq!(required("LoadVideo")["file"][1]["options"], json!(["@zoe/x.png"]));
+    assert_eq!(required("LoadImageOutput")["image"][1]["options"], json!([]));
+    assert_eq!(required("Folders")["folder"][0], json!(["@zoe", "shared"]));
+    assert_eq!(shown["KSampler"], told["KSampler"]);
+    assert!(!shown.to_string().contains("mateo"));
+}
+
+#[test]
+fn lists_and_stats_say_nothing_of_others() {
+    let told = json!(["a.safetensors", "@mateo/b.safetensors", { "name": "@mateo/c", "pathIndex": 0 }, { "name": "d" }]);
+    assert_eq!(without_others(told, &zoe()), json!(["a.safetensors", { "name": "d" }]));
+    assert_eq!(without_others(json!({ "@mateo": 1, "a": 2 }), &zoe()), json!({ "a": 2 }));
+    let told = folders(json!([{ "name": "loras", "folders": ["/data/models/loras", 7] }, { "name": "x" }, 7]));
+    assert_eq!(told, json!([{ "name": "loras", "folders": ["loras", null] }, { "name": "x" }, 7]));
+    let told = stats(json!({ "system": { "os": "posix", "argv": ["main.py", "--listen", "/data"] }, "devices": [] }));
+    assert_eq!(told, json!({ "system": { "os": "posix", "argv": [] }, "devices": [] }));
+}

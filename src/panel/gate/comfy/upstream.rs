@@ -1,0 +1,108 @@
+//! What the gate itself asks ComfyUI, whole answers within limits. Knows no profile.
+
+use crate::gate::link::{Download, Home, Trouble, Upload, exchange};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Bytes of an answer that is read whole: all nodes of all packs are some MB, a long queue of large graphs more.
+const ANSWER_MAX: usize = 128 * 1024 * 1024;
+/// ComfyUI answers from its main thread, which a node that holds Python's lock keeps waiting.
+const ANSWER_TIME: Duration = Duration::from_secs(18);
+/// The header by which ComfyUI with `--multi-user` knows its users.
+pub(super) const USER: &str = "comfy-user";
+
+/// ComfyUI, over a browser connection's own link to it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gate) struct Tool<'a> {
+    pub(in crate::gate) home: &'a Home,
+    pub(in crate::gate) address: SocketAddr,
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    pub(super) target: &'a str,
+    /// Media type and body.
+    pub(super) body: Option<(&'a str, Bytes)>,
+    /// The user who asks.
+    pub(super) user: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn get(target: &'a str) -> Question<'a> {
+        Question { method: Method::GET, target, body: None, user: None }
+    }
+
+    pub(super) fn post(target: &'a str, body: &Value) -> Question<'a> {
+        let body = Bytes::from(body.to_string());
+        Question { method: Method::POST, target, body: Some(("application/json", body)), user: None }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) mime: Option<HeaderValue>,
+    pub(super) body: Bytes,
+}
+
+impl Told {
+    /// As JSON, where it went well.
+    pub(super) fn json(&self) -> Result<Value, Failure> {
+        if !self.status.is_success() {
+            return Err(Failure::Status(self.status));
+        }
+        serde_json::from_slice(&self.body).map_err(|_| Failure::Unreadable)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(in crate::gate) enum Failure {
+    /// It cannot be reached, or broke off.
+    Trouble(Trouble),
+    /// It did not answer in time.
+    Slow,
+    /// It said more than is read.
+    TooLarge,
+    /// It said what is no JSON.
+    Unreadable,
+    /// It refused.
+    Status(StatusCode),
+}
+
+impl Tool<'_> {
+    /// Asks, and reads the whole answer.
+    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Told, Failure> {
+        timeout(ANSWER_TIME, self.exchange(question)).await.unwrap_or(Err(Failure::Slow))
+    }
+
+    async fn exchange(&self, question: Question<'_>) -> Result<Told, Failure> {
+        let (mime, body) = question.body.map_or((None, None), |(mime, body)| (Some(mime), Some(body)));
+        let mut request = Request::new(Upload::of(body.unwrap_or_default()));
+        *request.method_mut() = question.method;
+        *request.uri_mut() = question.target.parse().map_err(|_| Failure::Unreadable)?;
+        let headers = request.headers_mut();
+        for (name, value) in [("host", Some(self.address.to_string().as_str())), ("content-type", mime), (USER, question.user)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        let (answer, link) = exchange(self.home, self.address, request).await.map_err(Failure::Trouble)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(Download::new(body, link, self.home.clone()), ANSWER_MAX).collect().await;
+        let body = body.map_err(|e| match e.downcast::<hyper::Error>() {
+            Ok(e) => Failure::Trouble(Trouble::Broke(*e)),
+            Err(_) => Failure::TooLarge,
+        })?;
+        Ok(Told { status: head.status, mime: head.headers.get(header::CONTENT_TYPE).cloned(), body: body.to_bytes() })
+    }
+}

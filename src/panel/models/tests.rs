@@ -1,0 +1,190 @@
+//! Models on their way with a worker that the test plays: what is stored, what goes on after a restart, what is given up.
+
+use super::*;
+use std::time::Duration;
+use supervise::{Exit, Scripted, ScriptedSpawner};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+const URL: &str = "https://models.example/files/tiny.safetensors";
+
+struct Studio {
+    models: Models,
+    store: Store,
+    workers: mpsc::UnboundedReceiver<Scripted>,
+}
+
+async fn open(folder: &TempDir) -> Studio {
+    let store = Store::open(&folder.path().join("state")).unwrap();
+    let (spawner, workers) = ScriptedSpawner::new();
+    let (clock, config) = (Clock::real(), Config::for_tests(folder.path()));
+    let audit = Audit::new(store.clone(), clock.clone());
+    let models = Models::open(&config, store.clone(), clock, audit, Arc::new(spawner)).await.unwrap();
+    Studio { models, store, workers }
+}
+
+fn wish(url: &str) -> Wish {
+    Wish { url: Secret::new(url), name: None, sha256: None, token: None }
+}
+
+/// A worker in the test's hands.
+struct Played {
+    worker: Scripted,
+    stream: BufReader<tokio::net::UnixStream>,
+}
+
+impl Studio {
+    async fn worker(&mut self) -> Played {
+        let mut worker = self.workers.recv().await.unwrap();
+        let stream = BufReader::new(worker.stream.take().unwrap());
+        Played { worker, stream }
+    }
+
+    async fn until(&self, what: &str, is: impl Fn(&[ArrivalView]) -> bool) {
+        for _ in 0..500 {
+            if is(&self.models.list()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {what}: {:?}", self.models.list());
+    }
+
+    async fn stored(&self) -> Vec<arrivals::Arrival> {
+        self.store.read(|c| arrivals::all(c)).await.unwrap()
+    }
+
+    async fn deeds(&self) -> Vec<String> {
+        let audit = Audit::new(self.store.clone(), Clock::real());
+        audit.page(crate::audit::Filter::default(), None, 50).await.unwrap().into_iter().map(|l| l.deed.what).collect()
+    }
+}
+
+impl Played {
+    async fn hear(&mut self) -> ToModelWorker {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn tell(&mut self, message: protocol::FromModelWorker) {
+        let mut line = serde_json::to_vec(&message).unwrap();
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_download_tells_how_it_goes_and_is_forgotten_once_it_is_there() {
+    use protocol::FromModelWorker::*;
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    studio.models.download("ada", wish(URL)).await.unwrap();
+    assert_eq!(studio.stored().await[0].url.as_deref(), Some(URL));
+    let mut played = studio.worker().await;
+    let args: Vec<String> = played.worker.launch.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    assert!(args.contains(&"work".to_owned()) && !args.iter().any(|a| a.contains("example")), "{args:?}");
+    let ToModelWorker::Download { url, private: false, .. } = played.hear().await else { panic!("another task") };
+    assert_eq!(url, URL);
+    played.tell(Named { name: "tiny.safetensors".into() }).await;
+    played.tell(Progress { done: 5, total: Some(9) }).await;
+    studio.until("half there", |l| l[0].done == 5 && l[0].name.is_some() && l[0].state == "running").await;
+    let twice = Wish { name: Some("tiny.safetensors".into()), ..wish(URL) };
+    assert!(matches!(studio.models.download("ada", twice).await, Err(ModelError::Clash(_))), "two into one file");
+    played.tell(Added { id: "tiny".into(), name: "tiny.safetensors".into() }).await;
+    studio.until("there", |l| l[0].state == "done" && l[0].model.as_deref() == Some("tiny")).await;
+    studio.until("written down", |_| true).await;
+    assert!(studio.stored().await.is_empty());
+    assert_eq!(studio.deeds().await, ["added: tiny", "asked for a download from models.example"]);
+}
+
+#[tokio::test]
+async fn what_failed_can_be_started_again_and_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    let id = studio.models.download("ada", wish(URL)).await.unwrap();
+    let mut played = studio.worker().await;
+    played.hear().await;
+    played.tell(protocol::FromModelWorker::Failed { why: "the server answers 503".into() }).await;
+    studio.until("failed", |l| l[0].error.as_deref() == Some("The server answers 503.") && l[0].again).await;
+    studio.models.again(&id).unwrap();
+    let mut played = studio.worker().await;
+    played.hear().await;
+    studio.models.cancel("ada", &id).await.unwrap();
+    assert_eq!(played.hear().await, ToModelWorker::Cancel);
+    assert!(studio.models.list().is_empty() && studio.stored().await.is_empty());
+    assert!(matches!(studio.models.cancel("ada", &id).await, Err(ModelError::Unknown)));
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_says_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    studio.models.download("ada", wish(URL)).await.unwrap();
+    let mut played = studio.worker().await;
+    played.hear().await;
+    played.worker.exit.send(Exit::Signal(9)).unwrap();
+    drop((played.stream, played.worker.stderr));
+    studio.until("failed", |l| l[0].error.as_ref().is_some_and(|e| e.contains("killed"))).await;
+}
+
+#[tokio::test]
+async fn downloads_go_on_after_a_restart_and_no_secret_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    studio.models.download("ada", wish(URL)).await.unwrap();
+    studio.models.download("ada", wish("https://models.example/x.safetensors?token=canary")).await.unwrap();
+    let stored = studio.stored().await;
+    assert!(stored.iter().all(|a| !format!("{a:?}").contains("canary")), "{stored:?}");
+    studio.worker().await;
+    drop(studio);
+    let mut again = open(&folder).await;
+    let ToModelWorker::Download { url, .. } = again.worker().await.hear().await else { panic!("another task") };
+    assert_eq!(url, URL);
+    let list = again.models.list();
+    // Both were begun within one millisecond, so either may stand first.
+    let failed = list.iter().find(|a| a.state == "failed").unwrap_or_else(|| panic!("{list:?}"));
+    assert!(failed.error.as_ref().unwrap().contains("question mark") && !failed.again, "{list:?}");
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_stopped_and_is_checked_before_it_has_a_name() {
+    use protocol::FromModelWorker::*;
+    let folder = tempfile::tempdir().unwrap();
+    let studio = open(&folder).await;
+    let begin = |name: &str, bytes| studio.models.begin_upload("ada", name.into(), bytes);
+    for name in ["x.ckpt", "../x.safetensors", ".x.safetensors", "a/b.safetensors", ""] {
+        assert!(matches!(begin(name, 5).await, Err(ModelError::Field("name", _))), "{name}");
+    }
+    assert!(matches!(begin("x.safetensors", MAX_BYTES + 1).await, Err(ModelError::TooLarge(_))));
+    let id = begin("x.safetensors", 10).await.unwrap();
+    let piece = |offset, bytes: &[u8]| studio.models.piece("ada", &id, offset, bytes.to_vec());
+    assert_eq!(piece(0, b"01234").await.unwrap(), Stage::Offset(5));
+    assert!(matches!(piece(3, b"34").await, Err(ModelError::WrongOffset(5))));
+    assert!(matches!(piece(5, b"567890").await, Err(ModelError::TooLarge(_))));
+    drop(studio);
+    let mut studio = open(&folder).await;
+    assert_eq!(studio.models.upload_offset(&id).unwrap(), 5, "the panel was started again");
+    assert_eq!(studio.models.list()[0].done, 5);
+    let last = tokio::spawn({
+        let (models, id) = (studio.models.clone(), id.clone());
+        async move { models.piece("ada", &id, 5, b"56789".to_vec()).await }
+    });
+    let mut played = studio.worker().await;
+    let ToModelWorker::Take { part, name } = played.hear().await else { panic!("another task") };
+    assert_eq!(std::fs::read(folder.path().join("models").join(&part)).unwrap(), b"0123456789");
+    assert!(part.starts_with('.') && name == "x.safetensors", "{part} {name}");
+    played.tell(Added { id: "x".into(), name }).await;
+    assert_eq!(last.await.unwrap().unwrap(), Stage::Complete("x".into()));
+    assert!(studio.stored().await.is_empty());
+}
+
+#[test]
+fn addresses_are_looked_at_before_a_worker_is() {
+    for url in ["", "ftp://a/x", "https://", "http:///x", "https://ada:secret@a/x", "https://a b/x", "https://a/\u{7}", "//a/x"] {
+        assert_eq!(host_of(url), None, "{url}");
+    }
+    assert_eq!(host_of(&format!("https://a/{}", "x".repeat(MAX_URL))), None);
+    assert_eq!(host_of("https://huggingface.co/a/b?x=1").as_deref(), Some("huggingface.co"));
+    assert_eq!(host_of("http://127.0.0.1:8080").as_deref(), Some("127.0.0.1:8080"));
+}

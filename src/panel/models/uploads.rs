@@ -1,0 +1,147 @@
+//! A model from a browser, in pieces that can be gone on with: it lies hidden in the models folder until a worker has
+//! looked at its header. Knows no HTTP.
+
+use super::{ArrivalView, MAX_BYTES, ModelError, Models, Stage, worker};
+use crate::{
+    audit::{Deed, Kind},
+    store::arrivals,
+};
+use std::{io, os::unix::fs::FileExt as _};
+
+/// Largest piece, in bytes.
+pub const MAX_PIECE: u64 = 8 << 20;
+
+/// Where an upload lies until it is whole: hidden, so that no scan takes it for a model.
+fn part_of(id: &str) -> String {
+    format!(".upload-{}.part", id.to_ascii_lowercase())
+}
+
+impl Models {
+    /// Begins an upload; its id.
+    ///
+    /// # Errors
+    /// [`ModelError::Field`] or [`ModelError::Clash`] for a name that cannot be taken; [`ModelError::TooLarge`].
+    pub async fn begin_upload(&self, by: &str, name: String, bytes: u64) -> Result<String, ModelError> {
+        self.check_name(&name)?;
+        if bytes == 0 {
+            return Err(ModelError::Field("bytes", "The file is empty.".into()));
+        }
+        if bytes > MAX_BYTES {
+            return Err(ModelError::TooLarge(format!("{bytes} bytes are over the limit of {MAX_BYTES} for one model.")));
+        }
+        let row = arrivals::Arrival {
+            id: ulid::Ulid::generate().to_string(),
+            profile: by.into(),
+            name: Some(name.clone()),
+            host: String::new(),
+            url: None,
+            bytes: Some(bytes),
+            sha256: None,
+            created: self.0.clock.ms(),
+        };
+        let id = row.id.clone();
+        self.add(row, None).await?;
+        self.write(Deed::done(by, Kind::Model, format!("began to upload: {name}"))).await;
+        Ok(id)
+    }
+
+    /// The offset from which an upload goes on.
+    ///
+    /// # Errors
+    /// [`ModelError::Unknown`], or when the disk fails.
+    pub fn upload_offset(&self, id: &str) -> Result<u64, ModelError> {
+        self.upload(id)?;
+        Ok(self.uploaded(id)?)
+    }
+
+    /// Takes the piece at `offset`. With the last one the file is checked and gets its name; what is no model is not kept.
+    ///
+    /// # Errors
+    /// When the offset is not the next, another piece is being written, the file is no model, or the disk refuses.
+    pub async fn piece(&self, by: &str, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, ModelError> {
+        let view = self.upload(id)?;
+        let bytes = view.total.unwrap_or(0);
+        let _busy = Busy::take(self, id)?;
+        let have = self.uploaded(id)?;
+        if offset != have {
+            return Err(ModelError::WrongOffset(have));
+        }
+        let after = have + piece.len() as u64;
+        if after > bytes {
+            return Err(ModelError::TooLarge(format!("{bytes} bytes were announced, and {after} came.")));
+        }
+        let (folder, part) = (self.0.folder.clone(), part_of(id));
+        let write = move || {
+            let file = folder.writable(&part)?;
+            let written = file.write_all_at(&piece, offset).and_then(|()| file.sync_data());
+            // A piece that only half fits on the disk is taken back, so that the offset stays true.
+            written.inspect_err(|_| drop(file.set_len(offset)))
+        };
+        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+        self.change(id, |a| a.progress(after, Some(bytes)));
+        if after < bytes {
+            return Ok(Stage::Offset(after));
+        }
+        let name = view.name.unwrap_or_default();
+        match worker::take(self, &part_of(id), &name).await {
+            Ok(model) => {
+                self.arrived(id, &model, by).await;
+                Ok(Stage::Complete(model))
+            }
+            Err(ModelError::Refused(why)) => {
+                // The worker has thrown it away.
+                self.arrivals().remove(id);
+                let row = id.to_owned();
+                self.0.store.run(move |c| arrivals::end(c, &row)).await?;
+                self.write(Deed::refused(by, Kind::Model, format!("uploaded no model: {name}"))).await;
+                Err(ModelError::Field("file", why))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn upload(&self, id: &str) -> Result<ArrivalView, ModelError> {
+        let found = self.arrivals().get(id).map(|a| a.view.clone());
+        found.filter(|view| view.from.is_empty() && view.state != "done").ok_or(ModelError::Unknown)
+    }
+
+    /// Bytes of an upload that are on the disk.
+    pub(super) fn uploaded(&self, id: &str) -> io::Result<u64> {
+        match self.0.folder.file(&part_of(id)) {
+            Ok(file) => Ok(file.metadata()?.len()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away.
+    pub(super) async fn discard(&self, view: &ArrivalView) -> Result<(), ModelError> {
+        let mut parts = vec![part_of(&view.id)];
+        if let Some(name) = view.name.as_ref().filter(|_| view.state != "running") {
+            parts.extend([format!(".{name}.part"), format!(".{name}.etag")]);
+        }
+        let folder = self.0.folder.clone();
+        let remove = move || parts.iter().try_for_each(|part| folder.remove(part));
+        Ok(tokio::task::spawn_blocking(remove).await.map_err(io::Error::other)??)
+    }
+}
+
+/// Held while a piece is written: two at the same offset would be one after the other's.
+struct Busy<'a>(&'a Models, &'a str);
+
+impl<'a> Busy<'a> {
+    fn take(models: &'a Models, id: &'a str) -> Result<Busy<'a>, ModelError> {
+        let mut arrivals = models.arrivals();
+        let arrival = arrivals.get_mut(id).ok_or(ModelError::Unknown)?;
+        if std::mem::replace(&mut arrival.busy, true) {
+            return Err(ModelError::Clash("Another piece of this file is being written. Try again in a moment.".into()));
+        }
+        Ok(Busy(models, id))
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.change(self.1, |a| a.busy = false);
+    }
+}

@@ -1,0 +1,78 @@
+//! `/api/v1/system`: what the machine does, now and over a day. Knows no /proc.
+
+use crate::{
+    App,
+    engine_client::EngineStatus,
+    error::AppError,
+    pod::PodView,
+    system::{Minute, Now, Sample},
+    web::auth::Admin,
+};
+use actix_web::web::{Data, Json, Query};
+use serde::{Deserialize, Serialize};
+
+/// The engine as an admin sees it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EngineState {
+    /// starting, ready, restarting, failed or stopped.
+    status: &'static str,
+    /// Why it is away.
+    why: Option<String>,
+    /// Where it computes.
+    device: String,
+    /// Its process.
+    pid: Option<u32>,
+}
+
+/// What the machine does.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SystemState {
+    /// Processors, memory, GPUs, processes, disk.
+    now: Now,
+    /// The last two minutes, oldest first.
+    samples: Vec<Sample>,
+    /// The engine.
+    engine: EngineState,
+    /// Why tools run as Easel's own user. None: each runs as one of its own.
+    tools_shared: Option<String>,
+    /// The rented pod that this is; none elsewhere.
+    pod: Option<PodView>,
+    /// Profiles' jobs that wait or run.
+    jobs: usize,
+    /// The last day, one mean a minute, oldest first; only where asked for.
+    minutes: Option<Vec<Minute>>,
+}
+
+/// What is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct What {
+    /// true: with the minutes of the last day.
+    minutes: Option<bool>,
+}
+
+pub(in crate::web) fn state(app: &App, minutes: bool) -> SystemState {
+    let view = app.engine.view();
+    let (status, why) = match view.status {
+        EngineStatus::Starting => ("starting", None),
+        EngineStatus::Ready => ("ready", None),
+        EngineStatus::Restarting { why } => ("restarting", Some(why)),
+        EngineStatus::Failed { why } => ("failed", Some(why)),
+        EngineStatus::Stopped => ("stopped", None),
+    };
+    SystemState {
+        now: app.system.now(),
+        samples: app.system.samples(),
+        engine: EngineState { status, why, device: view.device, pid: view.pid },
+        tools_shared: app.tools.why_shared().map(str::to_owned),
+        pod: app.pod.view(),
+        jobs: app.users.list().iter().map(|p| app.jobs.unfinished(&p.id)).sum(),
+        minutes: minutes.then(|| app.system.minutes()),
+    }
+}
+
+/// What the machine does now, and over the last two minutes or the last day.
+#[utoipa::path(get, path = "/api/v1/system", tag = "admin", params(What), responses((status = 200, body = SystemState)))]
+pub async fn get(app: Data<App>, _admin: Admin, what: Query<What>) -> Result<Json<SystemState>, AppError> {
+    Ok(Json(state(&app, what.minutes.unwrap_or(false))))
+}

@@ -1,0 +1,168 @@
+//! `easel doctor` in every state that it knows: each is provoked, and its text read. Knows its lines; nothing of how they are made.
+
+use crate::program::{Program, easel};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// What doctor says of a data folder, and its exit code.
+fn doctor(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = easel();
+    command.arg("doctor").arg("--data").arg(folder.join("data")).arg("--users").arg(folder.join("users.toml"));
+    let output = command.args(arguments).env("HOME", folder).envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn config(folder: &Path, text: &str) -> Vec<String> {
+    let file = folder.join("easel.toml");
+    fs::write(&file, text).unwrap();
+    vec!["--config".into(), file.display().to_string()]
+}
+
+fn said(folder: &Path, text: &str, env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let arguments = config(folder, text);
+    doctor(folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), env)
+}
+
+#[track_caller]
+fn assert_says(told: &(Option<i32>, String), code: i32, lines: &[&str]) {
+    for line in lines {
+        assert!(told.1.lines().any(|other| other.contains(line)), "{line} is not in\n{}", told.1);
+    }
+    assert_eq!(told.0, Some(code), "{}", told.1);
+}
+
+const PORT: &str = "port = 0\n";
+
+#[test]
+fn a_fresh_folder_has_notes_and_nothing_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = said(folder.path(), PORT, &[]);
+    let lines = [
+        "note server: none runs on this data folder",
+        "note studio key: not made yet",
+        "there is no such file; profiles are made in Easel",
+        "note tools: the first start unpacks them",
+        "ok   disk: ",
+        "ok   clock: set",
+        "ok   port: 0 is free",
+        "memory: ",
+        "GPU: ",
+    ];
+    assert_says(&told, 0, &lines);
+    assert!(!told.1.contains("bad  "), "{}", told.1);
+}
+
+#[test]
+fn a_running_studio_is_told_with_its_engine_and_profiles() {
+    let program = Program::start("[[user]]\nname = \"Ada\"\n");
+    let folder = program.data().parent().unwrap().to_path_buf();
+    let told = doctor(&folder, &["--config", "/dev/null"], &[]);
+    for line in ["ok   server: Easel ", "ok   engine: ", "ok   studio key: made", "1 profiles", "ok   tools: "] {
+        assert!(told.1.contains(line), "{line} is not in\n{}", told.1);
+    }
+}
+
+#[test]
+fn a_taken_port_names_who_has_it_and_a_broken_list_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    fs::write(folder.path().join("users.toml"), "[[user]]\nnaem = \"Ada\"\n").unwrap();
+    let told = said(folder.path(), &format!("port = {port}\n"), &[]);
+    let owner = format!("process {})", std::process::id());
+    assert_says(
+        &told,
+        1,
+        &[&format!("bad  port: {port} on 127.0.0.1 cannot be taken"), &owner, "choose another with --port", "bad  users: "],
+    );
+}
+
+#[test]
+fn tools_that_are_broken_or_whose_port_is_taken_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    crate::tool_folder::write(&folder.path().join("setup"), taken.local_addr().unwrap().port());
+    fs::create_dir(folder.path().join("setup/broken")).unwrap();
+    let text = format!("{PORT}setup = \"{}\"\n", folder.path().join("setup").display());
+    let told = said(folder.path(), &text, &[]);
+    assert_says(&told, 1, &["bad  tools: broken: tool.toml", "of Sketch server cannot be taken", "set another public_port"]);
+    let told = said(folder.path(), &format!("{PORT}setup = \"/nowhere\"\n"), &[]);
+    assert_says(&told, 1, &["bad  tools: /nowhere cannot be read"]);
+}
+
+#[test]
+fn a_pod_without_a_volume_an_id_or_its_card_is_told_what_to_do() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let pod = [("RUNPOD_POD_ID", "p4x7k2"), ("RUNPOD_GPU_COUNT", "1")];
+    let told = said(folder.path(), "port = 0\nidle_stop_min = 30\n", &pod);
+    let lines = [
+        "ok   pod: p4x7k2 of RunPod",
+        "bad  volume: ",
+        "container's own disk, which is gone when the pod stops",
+        "https://p4x7k2-0.proxy.runpod.net",
+        "bad  idle stop: idle_stop_min is set, and the pod is not stopped: its data folder is on the container's own disk",
+        "bad  GPU: the provider rents out 1, and none is to be seen",
+    ];
+    assert_says(&told, 1, &lines);
+    let told = said(folder.path(), PORT, &[("RUNPOD_DC_ID", "EU-RO-1")]);
+    assert_says(&told, 1, &["bad  pod: RunPod's variables are here but RUNPOD_POD_ID is not"]);
+    let told = said(folder.path(), "port = 0\nidle_stop_min = 30\n", &[("CONTAINER_ID", "C.1")]);
+    assert_says(&told, 1, &["ok   pod: C.1 of Vast", "Easel knows no way to stop an instance of Vast"]);
+}
+
+#[test]
+fn a_repository_that_is_not_there_and_keys_that_are_missing_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = format!("{PORT}boot.repos.studio.url = \"git@127.0.0.1:me/studio.git\"\n");
+    let told = said(folder.path(), &repo, &[]);
+    assert_says(
+        &told,
+        1,
+        &["note repository studio: not synced yet; `easel sync` does that now", "bad  ssh: there is no folder"],
+    );
+    let ssh = folder.path().join(".ssh");
+    fs::create_dir(&ssh).unwrap();
+    assert_says(&said(folder.path(), &repo, &[]), 1, &["bad  ssh: no key in "]);
+    fs::write(ssh.join("id_ed25519"), "not a key").unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_says(&said(folder.path(), &repo, &[]), 0, &["note ssh: others may look into "]);
+    // A sync that fails is remembered.
+    let mut sync = easel();
+    sync.arg("sync").arg("--data").arg(folder.path().join("data")).arg("--config").arg(folder.path().join("easel.toml"));
+    assert_eq!(sync.env("HOME", folder.path()).stdout(Stdio::null()).status().unwrap().code(), Some(1));
+    assert_says(&said(folder.path(), &repo, &[]), 1, &["bad  repository studio: it is not here. "]);
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "easel-test"]).arg(folder.path()).output().unwrap();
+    if !mounted.status.success() {
+        println!("SKIPPED, it needs root to mount: {}", String::from_utf8_lossy(&mounted.stderr).trim());
+        return;
+    }
+    let told = said(folder.path(), PORT, &[]);
+    let _ = Command::new("umount").arg("--lazy").arg(folder.path()).status();
+    assert_says(&told, 1, &["bad  disk: 33 MB cannot be written to", "remove something, or take a larger disk"]);
+}
+
+#[test]
+fn a_container_engine_is_named_or_why_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = [("DOCKER_HOST", "unix:///no/such.sock")];
+    let told = said(folder.path(), PORT, &nowhere);
+    assert_says(&told, 0, &["note containers: There is no container engine on this machine (looked for /no/such.sock)"]);
+    let told = said(folder.path(), &format!("{PORT}containers = \"container\"\n"), &nowhere);
+    assert_says(&told, 1, &["bad  containers: There is no container engine"]);
+    let told = said(folder.path(), &format!("{PORT}containers = \"process\"\n"), &nowhere);
+    assert_says(&told, 0, &["ok   containers: not used"]);
+    let Some(dockerd) = crate::image::dockerd::Dockerd::shared() else { return };
+    let host = format!("unix://{}", dockerd.socket().display());
+    let told = said(folder.path(), PORT, &[("DOCKER_HOST", &host)]);
+    assert_says(&told, 0, &["ok   containers: Docker ", &format!("answers at {}", dockerd.socket().display())]);
+}
