@@ -11,7 +11,8 @@ import { choose, type Chosen } from "./tools/choose";
 import { drawCards, type GraphicsCard } from "./tools/room";
 import { review } from "./tools/review";
 import { Sets } from "./tools/sets";
-import { Status } from "./tools/status";
+import { Status } from "./status";
+import { openShell } from "./terminal/open";
 import { toast } from "./toasts";
 import { plural } from "./words";
 
@@ -133,15 +134,6 @@ async function open(id: string): Promise<void> {
   form.remove();
 }
 
-async function shell(): Promise<void> {
-  try {
-    const { id } = await send<{ id: string }>("POST", "/sessions");
-    location.assign(`/sessions/${id}`);
-  } catch (e) {
-    toast(wordsOf(e), { bad: true });
-  }
-}
-
 /** The part of Easel that makes training sets, as a card among the tools. */
 function ownCard({ sets, pictures }: Boot["datasets"]): HTMLLIElement {
   const status = new Status();
@@ -158,7 +150,8 @@ function ownCard({ sets, pictures }: Boot["datasets"]): HTMLLIElement {
 list.append(own);
 notices.draw(boot.notices);
 draw(boot);
-document.getElementById("shell")?.addEventListener("click", () => void shell());
+const shell = document.querySelector<HTMLButtonElement>("#shell");
+shell?.addEventListener("click", () => void openShell("/sessions", shell));
 setInterval(() => {
   cards.forEach((card) => card.tick());
   sets.tick();

@@ -8,7 +8,7 @@ use super::{
     view::Progress,
 };
 use crate::users::ProfileId;
-use protocol::{JobId, ModelInfo};
+use protocol::{JobId, ModelInfo, Recipe};
 use std::collections::{BTreeMap, HashMap};
 
 /// The mirror.
@@ -132,14 +132,16 @@ impl Board {
         places.into_iter().filter(changed).collect()
     }
 
+    /// Seconds that a recipe will take from its start.
+    pub(super) fn seconds(&self, recipe: &Recipe, models: &[ModelInfo]) -> f32 {
+        self.rates.seconds(recipe, |id| models.iter().find(|m| m.id == id).map(|m| m.bytes)) as f32
+    }
+
     /// Seconds of work left in a job.
     fn left(&self, entry: &Entry, models: &[ModelInfo]) -> f32 {
         match (&entry.job.state, entry.progress.eta_s) {
             (JobState::Running, Some(eta)) => eta,
-            _ => {
-                let recipe = &entry.job.recipe;
-                self.rates.seconds(recipe, models.iter().find(|m| m.id == recipe.model)) as f32
-            }
+            _ => self.seconds(&entry.job.recipe, models),
         }
     }
 }

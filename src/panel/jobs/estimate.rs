@@ -1,11 +1,11 @@
 //! How long a recipe takes, learned from those before it. Knows no clock and no queue.
 
-use protocol::{ModelInfo, Recipe, Sampler};
+use protocol::{Recipe, Sampler};
 use std::collections::HashMap;
 
-/// Seconds for one unit of work and one byte of weights, until a model has been seen working: measured on
-/// two cores of a small server, and only a guess anywhere else.
-const SECONDS_PER_BYTE: f64 = 1.2e-9;
+/// Seconds of one unit of work with weights of so many bytes, as measured on two cores of a small server: the embedded
+/// model, and one of full size in 16 bits. Anywhere else only their proportion counts.
+const MEASURED: [(f64, f64); 2] = [(15e6, 0.026), (2.1e9, 1.01)];
 /// Share of the newest observation in the running mean.
 const NEWEST: f64 = 0.5;
 
@@ -31,11 +31,26 @@ impl Rates {
         }
     }
 
-    /// Seconds that a recipe will take.
-    pub(super) fn seconds(&self, recipe: &Recipe, model: Option<&ModelInfo>) -> f64 {
-        let guess = || SECONDS_PER_BYTE * model.map_or(16e6, |m| m.bytes as f64);
+    /// Seconds that a recipe will take; `bytes` are those of a model's weights. Of a model that never worked here it is a
+    /// guess, from its size and from how fast the others are on this machine.
+    pub(super) fn seconds(&self, recipe: &Recipe, bytes: impl Fn(&str) -> Option<u64>) -> f64 {
+        let guess = || self.pace(&bytes) * measured(bytes(&recipe.model).map_or(MEASURED[0].0, |b| b as f64));
         work(recipe) * self.0.get(&recipe.model).copied().unwrap_or_else(guess)
     }
+
+    /// How much slower than the measured machine this one is: the geometric mean over the models that worked here.
+    fn pace(&self, bytes: impl Fn(&str) -> Option<u64>) -> f64 {
+        let seen = self.0.iter().filter_map(|(id, rate)| Some((rate / measured(bytes(id)? as f64)).ln()));
+        let (sum, n) = seen.fold((0.0, 0.0), |(sum, n), each| (sum + each, n + 1.0));
+        if n > 0.0 { f64::exp(sum / n) } else { 1.0 }
+    }
+}
+
+/// Seconds of one unit on the measured machine: a straight line through what was measured, both axes logarithmic.
+fn measured(bytes: f64) -> f64 {
+    let [(small, fast), (large, slow)] = MEASURED;
+    let slope = f64::ln(slow / fast) / f64::ln(large / small);
+    fast * f64::powf(bytes.max(1.0) / small, slope)
 }
 
 #[cfg(test)]
@@ -48,10 +63,26 @@ mod tests {
         let mut rates = Rates::default();
         let small = recipe();
         rates.learn(&small, 2.0);
-        assert!((rates.seconds(&small, None) - 2.0).abs() < 1e-9);
+        assert!((rates.seconds(&small, |_| None) - 2.0).abs() < 1e-9);
         let large = Recipe { width: 128, batch: 2, ..small.clone() };
-        assert!((rates.seconds(&large, None) - 8.0).abs() < 1e-9);
+        assert!((rates.seconds(&large, |_| None) - 8.0).abs() < 1e-9);
         rates.learn(&small, 4.0);
-        assert!((rates.seconds(&small, None) - 3.0).abs() < 1e-9);
+        assert!((rates.seconds(&small, |_| None) - 3.0).abs() < 1e-9);
+    }
+    #[test]
+    fn a_model_never_seen_is_guessed_from_its_size_and_from_the_others() {
+        let (small, large) = (recipe(), Recipe { model: "large".into(), ..recipe() });
+        let bytes = |id: &str| match id {
+            "large" => Some(2_100_000_000),
+            "gone" => None,
+            _ => Some(15_000_000),
+        };
+        let mut rates = Rates::default();
+        assert!((rates.seconds(&large, bytes) / work(&large) - 1.01).abs() < 1e-9);
+        assert!((rates.seconds(&small, bytes) / work(&small) - 0.026).abs() < 1e-9);
+        // On a machine ten times as fast.
+        rates.learn(&small, 0.0026 * work(&small));
+        assert!((rates.seconds(&large, bytes) / work(&large) - 0.101).abs() < 1e-9);
+        assert!(rates.seconds(&Recipe { model: "gone".into(), ..large }, bytes) > 0.0);
     }
 }

@@ -326,8 +326,7 @@ impl Jobs {
     pub fn estimate(&self, profile: &ProfileId, recipe: &Recipe) -> Estimate {
         let models = self.0.parts.engine.models();
         let board = self.board();
-        let eta_s = board.rates.seconds(recipe, models.iter().find(|m| m.id == recipe.model)) as f32;
-        Estimate { eta_s, starts_in_s: board.starts_in(profile, &models) }
+        Estimate { eta_s: board.seconds(recipe, &models), starts_in_s: board.starts_in(profile, &models) }
     }
 
     /// Forgets old keys and old events.

@@ -310,7 +310,7 @@ impl Tools {
     /// When the last terminal of a tool was written to, since 1970: what its container said after that is new.
     async fn last_written(&self, tool: &str) -> Option<Duration> {
         let sessions = &self.0.parts.sessions;
-        let newest = sessions.list(Some(tool.to_owned()), None, 10).await.ok()?;
+        let newest = sessions.list(Some(tool.to_owned()), None, 100).await.ok()?;
         let started = newest.into_iter().find(|record| record.action == crate::sessions::Action::Start)?;
         let file = sessions.transcript(&started).await.ok()?;
         let written = tokio::task::spawn_blocking(move || file.metadata().and_then(|m| m.modified())).await.ok()?;

@@ -111,6 +111,7 @@ routes! {
     Artist "/api/v1/uploads/{id}/file"        { get api::uploads::file }
     Admin  "/api/v1/boot"                     { get api::boot::get }
     Admin  "/api/v1/containers"               { get api::containers::get }
+    Admin  "/api/v1/containers/{tool}/shell"  { post api::containers::shell }
     Admin  "/api/v1/boot/sync"                { post api::boot::sync }
     Admin  "/api/v1/boot/repos/{name}/commits" { get api::boot::history }
     Admin  "/api/v1/boot/repos/{name}/commit" { post api::boot::go_to }

@@ -51,6 +51,15 @@ impl Browser {
     }
 }
 
+pub(crate) async fn take_keyboard(b: &Browser) {
+    b.click("#keyboard").await;
+    b.until("this page types", "return document.querySelector('main').hasAttribute('data-typing')").await;
+}
+
+pub(crate) async fn type_keys(b: &Browser, keys: &str) {
+    b.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
+}
+
 pub(crate) async fn until_screen(b: &Browser, text: &str) {
     b.until(&format!("the terminal shows {text}"), &format!("return (window.easelScreen?.() ?? '').includes({text:?})")).await;
 }
@@ -78,11 +87,10 @@ async fn a_tool_is_installed_in_a_live_terminal_and_started() {
     until_screen(&b, "Continue? [y/N]").await;
 
     // Keys of who only watches go nowhere; who has taken the keyboard types.
-    b.click("#keyboard").await;
-    b.until("this page types", "return document.querySelector('main').hasAttribute('data-typing')").await;
+    take_keyboard(&b).await;
     b.run("document.querySelector('.xterm-helper-textarea').focus(); return true").await;
     b.screenshot("terminal-typing").await;
-    b.driver.active_element().await.unwrap().send_keys("y\n").await.unwrap();
+    type_keys(&b, "y\n").await;
     b.until("it is done", "return document.getElementById('state-word').textContent === 'Done'").await;
     let text = screen(&b).await;
     assert!(text.contains("line 5") && text.contains("exit code 0"), "{text}");
@@ -127,9 +135,8 @@ async fn a_failing_install_says_why_and_a_shell_is_typed_into() {
     b.go(&program.at("/tools")).await;
     b.click("[data-tool=sketch] [data-act=install]").await;
     until_screen(&b, "Continue? [y/N]").await;
-    b.click("#keyboard").await;
-    b.until("this page types", "return document.querySelector('main').hasAttribute('data-typing')").await;
-    b.driver.active_element().await.unwrap().send_keys("n\n").await.unwrap();
+    take_keyboard(&b).await;
+    type_keys(&b, "n\n").await;
     b.see("#why").await;
     assert!(b.text("#why").await.contains("The answer was no"), "{}", b.text("#why").await);
     assert_eq!(sign(&b).await, "bad");
@@ -140,9 +147,8 @@ async fn a_failing_install_says_why_and_a_shell_is_typed_into() {
 
     b.click("#shell").await;
     b.see("#screen .xterm").await;
-    b.click("#keyboard").await;
-    b.until("this page types", "return document.querySelector('main').hasAttribute('data-typing')").await;
-    b.driver.active_element().await.unwrap().send_keys("echo $((6*7)) typed; stty size\n").await.unwrap();
+    take_keyboard(&b).await;
+    type_keys(&b, "echo $((6*7)) typed; stty size\n").await;
     until_screen(&b, "42 typed").await;
     // The window's size is the terminal's.
     let (cols, rows) = (b.run("return document.getElementById('size').textContent").await, screen(&b).await);
@@ -151,7 +157,7 @@ async fn a_failing_install_says_why_and_a_shell_is_typed_into() {
     let (cols, lines) = (size.next().unwrap(), size.next().unwrap());
     assert!(rows.contains(&format!("{lines} {cols}")), "{shown}: {rows}");
     b.screenshot("shell").await;
-    b.driver.active_element().await.unwrap().send_keys("exit\n").await.unwrap();
+    type_keys(&b, "exit\n").await;
     b.until("it is done", "return document.getElementById('state-word').textContent === 'Done'").await;
     b.close().await;
 }
@@ -175,9 +181,8 @@ async fn tools_and_terminals_have_no_serious_finding() {
     all.extend(access::look_at(&b, &session, "#screen .xterm", "terminal-runs").await);
     all.extend(access::look_at(&b, &tools, card, "tools-admin-installing").await);
     b.go(&session).await;
-    b.click("#keyboard").await;
-    b.until("this page types", "return document.querySelector('main').hasAttribute('data-typing')").await;
-    b.driver.active_element().await.unwrap().send_keys("n\n").await.unwrap();
+    take_keyboard(&b).await;
+    type_keys(&b, "n\n").await;
     b.see("#why").await;
     all.extend(access::look_at(&b, &session, "#why", "terminal-failed").await);
     all.extend(access::look_at(&b, &tools, "[data-tool=sketch][data-state=broken]", "tools-admin-broken").await);

@@ -4,7 +4,8 @@ import { get, wordsOf } from "../api";
 import { byId, debounce, embedded, make } from "../dom";
 import { toast } from "../toasts";
 import { moment } from "../words";
-import { cell, choice, Rows, status } from "./parts";
+import { status } from "../status";
+import { cell, choice, Rows } from "./parts";
 
 interface Line {
   seq: number;

@@ -5,7 +5,8 @@ import { get, send } from "../api";
 import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { moment } from "../words";
-import { ask, showLost, status, whileSeen, type Mark } from "./parts";
+import { status, type Mark } from "../status";
+import { ask, showLost, whileSeen } from "./parts";
 
 interface Commit {
   id: string;

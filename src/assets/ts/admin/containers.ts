@@ -1,9 +1,12 @@
 // The container engine, or why there is none, and this studio's containers. Looked at anew while the page is seen.
 
+import { terminal } from "easel:icons";
 import { get } from "../api";
-import { byId, embedded, make, setText } from "../dom";
+import { byId, embedded, icon, make, setText } from "../dom";
 import { moment } from "../words";
-import { cell, Rows, showLost, status, whileSeen, type Mark } from "./parts";
+import { status, type Mark } from "../status";
+import { openShell } from "../terminal/open";
+import { cell, Rows, showLost, whileSeen } from "./parts";
 
 interface Container {
   id: string;
@@ -22,6 +25,7 @@ interface State {
   engine: { name: string; api: string; socket: string; gpus: boolean } | null;
   why: string | null;
   items: Container[] | null;
+  shell: boolean;
 }
 
 const EVERY_MS = 3_000;
@@ -51,7 +55,14 @@ function engineWords(now: State): string {
   return `At ${now.engine.socket}, interface ${now.engine.api}.${cards}`;
 }
 
-function row(container: Container): HTMLElement {
+/** A shell inside, while it runs. */
+function shellOf(container: Container): HTMLButtonElement {
+  const button = make("button", { class: "btn", type: "button" }, icon(terminal), "Shell", make("span", { class: "vh" }, ` in ${container.name}`));
+  button.addEventListener("click", () => void openShell(`/containers/${container.tool}/shell`, button));
+  return button;
+}
+
+function row(container: Container, shell: boolean): HTMLElement {
   const [mark, word] = HEALTH[container.health];
   const ended = container.out_of_memory ? "Out of memory" : `It ${container.ended ?? "was only made"}`;
   const ports = container.ports.map((port) => `127.0.0.1:${port.host} → ${port.inside}`).join(", ");
@@ -64,11 +75,13 @@ function row(container: Container): HTMLElement {
     cell("Health", "nowrap", status(mark, word)),
     cell("Ports", "mono nowrap", ports === "" ? "none" : ports),
     cell("Started", "quiet nowrap", started ? make("time", { datetime: container.started, title: container.started }, moment(started)) : "never"),
+    cell(null, "", shell && container.running ? shellOf(container) : null),
   );
 }
 
 export function start(): void {
-  const rows = new Rows<Container>(byId("rows"), (c) => c.id, row);
+  const first = embedded<State>("boot");
+  const rows = new Rows<Container>(byId("rows"), (c) => c.id, (c) => row(c, first.shell));
   const show = (now: State): void => {
     byId("engine-state").replaceChildren(engineState(now));
     setText(byId("engine-words"), engineWords(now));
@@ -78,7 +91,7 @@ export function start(): void {
     byId("none").hidden = now.items === null || now.items.length > 0;
     if (now.items) rows.show(now.items);
   };
-  show(embedded<State>("boot"));
+  show(first);
   const again = whileSeen(EVERY_MS, async () => show(await get<State>("/containers")), showLost);
   // The page was made without asking the engine.
   setTimeout(again, SOON_MS);

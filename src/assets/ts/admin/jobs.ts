@@ -4,7 +4,8 @@ import { get, send } from "../api";
 import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { about, duration, moment, plural, size } from "../words";
-import { ask, cell, choice, Rows, showLost, status, whileSeen } from "./parts";
+import { status } from "../status";
+import { ask, cell, choice, Rows, showLost, whileSeen } from "./parts";
 
 interface Job {
   id: string;

@@ -6,7 +6,8 @@ import { circleAlert } from "easel:icons";
 import { toast } from "../toasts";
 import { pieces } from "../uploads";
 import { bytes, duration, plural } from "../words";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, status, whileSeen } from "./parts";
+import { status } from "../status";
+import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
 
 interface Model {
   id: string;

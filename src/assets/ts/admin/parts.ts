@@ -1,4 +1,4 @@
-// What admin pages share: status marks, rows, dialogs, asking again and again while somebody looks. Knows no page.
+// What admin pages share: rows, dialogs, asking again and again while somebody looks. Knows no page.
 
 import { ApiError, wordsOf } from "../api";
 import { all, byId, make, setText } from "../dom";
@@ -9,22 +9,6 @@ function svg(tag: string, attributes: Record<string, string>): SVGElement {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
-}
-
-export type Mark = "run" | "busy" | "off" | "warn" | "bad";
-
-/** A state: a shape, a colour and a word. */
-export function status(mark: Mark, word: string): HTMLElement {
-  const shapes: Record<Mark, SVGElement> = {
-    run: svg("circle", { cx: "7", cy: "7", r: "5" }),
-    busy: svg("path", { d: "M7 2a5 5 0 1 1-5 5", "stroke-linecap": "round" }),
-    off: svg("circle", { cx: "7", cy: "7", r: "4.5" }),
-    warn: svg("path", { d: "M7 2 12.6 12H1.4z", "stroke-linejoin": "round" }),
-    bad: svg("path", { d: "m3 3 8 8M11 3l-8 8", "stroke-linecap": "round" }),
-  };
-  const dot = svg("svg", { class: "dot", viewBox: "0 0 14 14", "aria-hidden": "true" });
-  dot.append(shapes[mark]);
-  return make("span", { class: `status status--${mark}` }, dot, word);
 }
 
 /** A line from left to right over the whole width, from shares of 0 to 100. */

@@ -5,7 +5,8 @@ import { get } from "../api";
 import { all, byId, embedded, make, setText, setVar } from "../dom";
 import { bytes, count, duration, moment, plural, running } from "../words";
 import type { Chart, Series } from "./chart";
-import { cell, Rows, showLost, sparkline, status, whileSeen, type Mark } from "./parts";
+import { status, type Mark } from "../status";
+import { cell, Rows, showLost, sparkline, whileSeen } from "./parts";
 
 interface Sample {
   at: number;

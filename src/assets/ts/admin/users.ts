@@ -6,7 +6,8 @@ import { byId, embedded, icon, make } from "../dom";
 import { startMenus } from "../menus";
 import { toast } from "../toasts";
 import { count, moment, plural } from "../words";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, status, whileSeen } from "./parts";
+import { status } from "../status";
+import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
 
 interface User {
   id: string;

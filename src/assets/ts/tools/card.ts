@@ -19,7 +19,7 @@ import {
 } from "easel:icons";
 import { icon, make, setText, setVar } from "../dom";
 import { count, running } from "../words";
-import { Status, type Kind } from "./status";
+import { Status, type Mark } from "../status";
 
 export interface Tool {
   id: string;
@@ -73,7 +73,7 @@ const MARKS: Record<string, string> = {
 const waits = (tool: Tool): boolean => tool.unseen && ["absent", "interrupted", "stopped", "no-room", "broken"].includes(tool.state);
 
 /** How a state is shown: its dot and its word; a time is put behind it. */
-function stateOf(tool: Tool): [Kind, string] {
+function stateOf(tool: Tool): [Mark, string] {
   if (waits(tool)) return ["warn", "Scripts changed"];
   switch (tool.state) {
     case "absent":

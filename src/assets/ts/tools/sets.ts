@@ -5,18 +5,18 @@ import { terminal } from "easel:icons";
 import { icon, make } from "../dom";
 import { count, running } from "../words";
 import type { Act, Choice, Tool } from "./card";
-import { Status, type Kind } from "./status";
+import { Status, type Mark } from "../status";
 
 const gigabytes = (gb: number): string => (gb > 0 ? `${gb.toFixed(1)} GB` : "");
 
-function stateOf(set: Choice): [Kind, string] {
+function stateOf(set: Choice): [Mark, string] {
   const word = `${count(set.there)} of ${count(set.of)} here`;
   if (set.there >= set.of) return ["run", word];
   return [set.there > 0 ? "warn" : "off", word];
 }
 
 /** What becomes of the tool that brings the sets, where that is not rest. */
-function tells(tool: Tool): [Kind, string] | null {
+function tells(tool: Tool): [Mark, string] | null {
   switch (tool.state) {
     case "installing":
       return ["busy", tool.step ? `Getting ${tool.step.at} of ${tool.step.of}` : "Getting models"];

@@ -66,7 +66,7 @@ def body_place(scene, rng):
     if scene.body == "none":
         return None
     x = {"left": 50, "middle": 128, "right": 206}[scene.side] + rng.uniform(-14, 14)
-    low = {"mountains": 52, "forest": 72}.get(scene.ground, 84)
+    low = {"mountains": 52, "forest": 72}.get(scene.ground, 72)
     y = rng.uniform(34, low)
     if scene.time in ("evening", "morning") and scene.body == "sun":
         y = rng.uniform(0.5 * (34 + low), low + 6)

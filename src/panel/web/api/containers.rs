@@ -1,15 +1,23 @@
-//! `/api/v1/containers`: the container engine, or why there is none, and this studio's containers. What their variables hold is
-//! never told: tokens stand in them. Knows no engine's interface.
+//! `/api/v1/containers`: the container engine, or why there is none, this studio's containers, and shells inside them. What their
+//! variables hold is never told: tokens stand in them. Knows no engine's interface.
 
+use super::sessions::SessionView;
 use crate::{
     App,
+    audit::{Deed, Kind},
     container_engine::Found,
-    tools::{ToolId, stand::ToolState},
+    error::AppError,
+    sessions::{Action, Begin, SessionId},
+    tools::{ToolId, shell, stand::ToolState},
     web::auth::Admin,
 };
-use actix_web::web::{Data, Json};
-use containers::{Orphan, Wellness};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path},
+};
+use containers::{ContainerError, ExecSpawner, Orphan, Suffix, Wellness};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The engine.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -69,6 +77,8 @@ pub struct Containers {
     why: Option<String>,
     /// This studio's containers, by tool; none: the engine was not asked yet, or did not say.
     items: Option<Vec<ContainerView>>,
+    /// Shells are allowed.
+    shell: bool,
 }
 
 /// What is known without asking anybody.
@@ -82,7 +92,7 @@ pub(in crate::web) fn known(app: &App) -> Containers {
             (false, Some(EngineView { name: version.name, api: version.api, socket, gpus: version.gpus }), None)
         }
     };
-    Containers { way, looking, engine, why, items: None }
+    Containers { way, looking, engine, why, items: None, shell: app.config.shell }
 }
 
 fn view(app: &App, orphan: &Orphan) -> ContainerView {
@@ -126,4 +136,24 @@ pub async fn get(app: Data<App>, _admin: Admin) -> Json<Containers> {
         }
         Err(why) => Containers { why: Some(why), ..known },
     })
+}
+
+/// Opens a shell inside a tool's container, where `shell` in easel.toml allows it.
+#[utoipa::path(post, path = "/api/v1/containers/{tool}/shell", tag = "containers", params(("tool" = String, Path)),
+    responses((status = 202, body = SessionView)))]
+pub async fn shell(app: Data<App>, admin: Admin, tool: Path<String>) -> Result<HttpResponse, AppError> {
+    shell::allowed(&app.config)?;
+    let id = ToolId::parse(&tool).map_err(|_| AppError::NotFound)?;
+    let engine = app.containers.engine().ok_or(AppError::NotFound)?;
+    let away = |e: ContainerError| AppError::Unavailable(format!("The container engine does not help: {e}."));
+    let container = engine.find(id.as_str(), Suffix::None).await.map_err(away)?.ok_or(AppError::NotFound)?;
+    if !engine.standing(&container).await.map_err(away)?.running {
+        return Err(AppError::Conflict(format!("The container of {id} does not run. Start the tool first.")));
+    }
+    let by = admin.artist.profile.id;
+    app.audit.write(Deed::done(by.as_str(), Kind::Tool, format!("opened a shell in the container of {id}"))).await?;
+    let what = Begin { id: SessionId::generate(), tool: Some(id.to_string()), action: Action::Shell, by };
+    let inside = Arc::new(ExecSpawner::new(engine, container));
+    let (live, _) = app.sessions.begin_by(what, &shell::inside(&app.config), inside).await?;
+    Ok(HttpResponse::Accepted().json(SessionView::new(live.record.clone(), Some(&live))))
 }

@@ -27,7 +27,7 @@ use utoipa::{
         artifacts::delete, artifacts::restore, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
         me::me, notices::list, notices::keep, health::healthz, health::readyz, sessions::list, sessions::get, sessions::open, sessions::end,
         sessions::transcript, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
-        tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get,
+        tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get, containers::shell,
         tools::reinstall, tools::start, tools::stop, tools::ticket,
         admin_mode::turn_on, admin_mode::turn_off, system::get, logs::list, logs::files,
         logs::file, audit::list, users::list, users::add, users::change, users::set_pin, users::raise, admin_jobs::list,

@@ -132,9 +132,7 @@ async fn find(app: &App, id: &str) -> Result<Record, AppError> {
 /// Opens a shell, where `shell` in easel.toml allows it.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "sessions", responses((status = 202, body = SessionView)))]
 pub async fn open(app: Data<App>, admin: Admin) -> Result<HttpResponse, AppError> {
-    if !app.config.shell {
-        return Err(AppError::Forbidden("Shells are turned off in easel.toml (shell = false).".into()));
-    }
+    shell::allowed(&app.config)?;
     let by = admin.artist.profile.id;
     app.audit.write(Deed::done(by.as_str(), Kind::Tool, "opened a shell")).await?;
     let what = Begin { id: SessionId::generate(), tool: None, action: Action::Shell, by };

@@ -1,11 +1,11 @@
-// How something stands: a dot whose form says it without colour, and a word. Knows no tool.
+// How something stands: a dot whose form says it without colour, and a word. Knows no page.
 
-import { make, setText } from "../dom";
+import { make, setText } from "./dom";
 
-export type Kind = "run" | "busy" | "off" | "warn" | "bad";
+export type Mark = "run" | "busy" | "off" | "warn" | "bad";
 
 const SVG = "http://www.w3.org/2000/svg";
-const DOTS: Record<Kind, string> = {
+const DOTS: Record<Mark, string> = {
   run: "M7 2a5 5 0 1 1 0 10 5 5 0 1 1 0-10",
   busy: "M7 2a5 5 0 1 1-5 5",
   off: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 1 1 0-9",
@@ -25,14 +25,22 @@ export class Status {
     svg.setAttribute("aria-hidden", "true");
     this.dot = document.createElementNS(SVG, "path");
     this.dot.setAttribute("stroke-linecap", "round");
+    this.dot.setAttribute("stroke-linejoin", "round");
     svg.append(this.dot);
     this.element = make("span", { class: "status" });
     this.element.append(svg, this.word);
   }
 
-  say(kind: Kind, word: string): void {
-    this.element.className = `status status--${kind}`;
-    this.dot.setAttribute("d", DOTS[kind]);
+  say(mark: Mark, word: string): void {
+    this.element.className = `status status--${mark}`;
+    this.dot.setAttribute("d", DOTS[mark]);
     setText(this.word, word);
   }
+}
+
+/** One that does not change. */
+export function status(mark: Mark, word: string): HTMLElement {
+  const status = new Status();
+  status.say(mark, word);
+  return status.element;
 }
