@@ -65,13 +65,7 @@ async fn no_kill_of_the_engine_loses_or_doubles_a_picture() {
          serving again within {slowest_start:.0?}",
         kills - of_engine
     );
-    let (mut made, mut before) = (Vec::new(), String::new());
-    loop {
-        let page = api.get(&format!("/artifacts?limit=500{before}")).await;
-        made.extend(page["items"].as_array().unwrap().iter().map(|a| a["job"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
-        before = format!("&before={next}");
-    }
+    let mut made = api.gallery().await;
     made.sort_unstable();
     jobs.sort_unstable();
     assert_eq!(made, jobs, "lost or doubled");

@@ -52,6 +52,17 @@ impl Api {
         if status == 200 { Ok(answer.bytes().await.unwrap().to_vec()) } else { Err(status) }
     }
 
+    /// The job of each picture in the gallery.
+    pub(crate) async fn gallery(&self) -> Vec<String> {
+        let (mut jobs, mut before) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("/artifacts?limit=500{before}")).await;
+            jobs.extend(page["items"].as_array().unwrap().iter().map(|a| a["job"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { return jobs };
+            before = format!("&before={next}");
+        }
+    }
+
     /// Submits a recipe; none when the program died meanwhile.
     pub(crate) async fn submit(&self, key: &str, recipe: &Value) -> Option<String> {
         let request = self.client.post(format!("{}/jobs", self.base)).bearer_auth(&self.token);
@@ -135,8 +146,7 @@ pub(crate) async fn survives_kills(folder: &std::path::Path, kills: usize) {
         let pictures = job["artifacts"].as_array().unwrap().len();
         assert!(job["state"] == "parked" || (job["state"] == "done" && pictures == 1), "{job}");
     }
-    let gallery = api.get("/artifacts?limit=500").await;
-    let jobs: Vec<&str> = gallery["items"].as_array().unwrap().iter().map(|a| a["job"].as_str().unwrap()).collect();
+    let jobs = api.gallery().await;
     let mut unique = jobs.clone();
     unique.sort_unstable();
     unique.dedup();
