@@ -110,7 +110,10 @@ pub(crate) fn with_pinned(text: &str, key: &HostKey) -> String {
             None => pinned.extend([line, "\n"]),
             Some(other) if other.is_of_one() => {}
             // The first word, as the line is no revocation.
-            Some(other) => pinned.extend([&line.replacen(&other.hosts, &format!("{},!{}", other.hosts, key.host), 1), "\n"]),
+            Some(other) => {
+                pinned.push_str(&line.replacen(&other.hosts, &format!("{},!{}", other.hosts, key.host), 1));
+                pinned.push('\n');
+            }
         }
     }
     pinned.push_str(&key.line());

@@ -309,7 +309,7 @@ mod tests {
             ("https://elsewhere.example.org/me/nodes.git", false),
             ("https://git.example.org:8443/me/nodes.git", false),
         ];
-        let token = Some(crate::secrets::Secret::new("secret".into()));
+        let token = Some(crate::secrets::Secret::new("secret"));
         let boot = Boot { repos: vec![studio.clone()], token: token.clone(), ..Boot::default() };
         assert!(request(&boot, &studio).access.token.is_some());
         for (url, gets) in others {

@@ -209,6 +209,24 @@ fn an_edit_after_the_kill_is_an_edit() {
 }
 
 #[test]
+fn what_cannot_be_finished_leaves_the_commit_in_place_and_is_told() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    let whole = world.folder.path().join("whole");
+    servers::run(Command::new("cp").arg("-a").arg(world.path()).arg(&whole));
+    killed(&world, &world.path(), points(&world, &whole) - 6);
+    fs::remove_file(world.path().join("other")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(world.path().join("other")).unwrap();
+    assert!(matches!(why(world.sync()), Fault::InTheWay { path, .. } if path == "other"));
+    drop(socket);
+    fs::remove_file(world.path().join("other")).unwrap();
+    world.write("other", "same\n");
+    assert_eq!(world.sync().unwrap().outcome.commit().id, new);
+    world.assert_at(&new);
+}
+
+#[test]
 fn an_edit_at_any_moment_of_a_step_forward_is_kept_or_stays_and_is_seen() {
     let (world, _, new) = large();
     world.sync().unwrap();
