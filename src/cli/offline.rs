@@ -20,6 +20,10 @@ pub(crate) fn ask(shared: &Shared, question: Control) -> Result<Reply, Failure> 
             })?
         }
     };
+    succeeded(reply)
+}
+
+fn succeeded(reply: Reply) -> Result<Reply, Failure> {
     match reply {
         Reply::Failed { why } => Err(anyhow::anyhow!(why).into()),
         Reply::Refused { why } => Err(Failure { exit: Exit::Refused, why: anyhow::anyhow!(why) }),
@@ -27,7 +31,8 @@ pub(crate) fn ask(shared: &Shared, question: Control) -> Result<Reply, Failure> 
     }
 }
 
-fn failure(why: OfflineError) -> Failure {
+/// Why the folder could not be taken, with its exit code.
+pub(crate) fn failure(why: OfflineError) -> Failure {
     let exit = match &why {
         OfflineError::Folder(DataFolderError::InUse { .. }) => Exit::InUse,
         _ => Exit::Failed,
@@ -37,7 +42,12 @@ fn failure(why: OfflineError) -> Failure {
 
 /// Asks, and prints what comes back.
 pub(crate) fn run(shared: &Shared, question: Control) -> Result<Exit, Failure> {
-    match ask(shared, question)? {
+    tell(ask(shared, question)?)
+}
+
+/// Prints what came back.
+pub(crate) fn tell(reply: Reply) -> Result<Exit, Failure> {
+    match succeeded(reply)? {
         Reply::Done { message } => say(message),
         Reply::Once { message, secret } => {
             // The sentence is for a person; a script that reads standard output gets the secret alone.
@@ -60,7 +70,7 @@ pub(crate) fn run(shared: &Shared, question: Control) -> Result<Exit, Failure> {
                 super::note(format_args!("users.toml: {problem}"));
             }
         }
-        Reply::Refused { .. } | Reply::Failed { .. } => unreachable!("ask() makes errors of them"),
+        Reply::Refused { .. } | Reply::Failed { .. } => unreachable!("they are errors"),
     }
     Ok(Exit::Done)
 }

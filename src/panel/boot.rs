@@ -1,12 +1,17 @@
 //! What happens between opening the store and serving, and goes on beside it: the folder of tools is unpacked,
 //! users.toml is read and watched, and what only standard output may know is gathered. Knows no page.
 
+pub mod changes;
 mod handle;
+pub mod kept;
+mod place;
 pub mod repos;
 pub mod steps;
 pub mod sync;
+mod syncing;
 
-pub use handle::{Boot, BootError, BootView, Parts, shelf, users_file};
+pub use handle::{Boot, BootError, BootView, Parts};
+pub use place::{shelf, users_file};
 
 use crate::doors::{Doors, TicketKind};
 use crate::logins::Logins;
@@ -71,7 +76,7 @@ pub fn setup_folder(data: &Path, configured: Option<PathBuf>) -> anyhow::Result<
 /// Reads users.toml and applies it. A file that does not exist changes nothing, and is told only where the
 /// studio has profiles that it should know about.
 pub async fn sync_users(users: &Users, logins: &Logins, file: &Path) -> Result<(), StoreError> {
-    let text = match read(file) {
+    let text = match on_the_disk(file, read).await {
         Ok(text) => text,
         Err(e) => {
             if e.kind() != io::ErrorKind::NotFound || users.list().iter().any(|profile| profile.from_file) {
@@ -94,20 +99,28 @@ fn read(file: &Path) -> io::Result<String> {
 }
 
 /// What changes when a file does: which it is, time and size.
-fn stamp(file: &Path) -> Option<(PathBuf, SystemTime, u64)> {
-    let meta = std::fs::metadata(file).ok()?;
-    Some((file.to_path_buf(), meta.modified().ok()?, meta.len()))
+type Stamp = (PathBuf, SystemTime, u64);
+
+fn stamp(file: &Path) -> io::Result<Stamp> {
+    let meta = std::fs::metadata(file)?;
+    Ok((file.to_path_buf(), meta.modified()?, meta.len()))
+}
+
+/// Looks at a file on a thread that may wait: its volume may hang, and those that serve are few.
+async fn on_the_disk<T: Send + 'static>(file: &Path, look: fn(&Path) -> io::Result<T>) -> io::Result<T> {
+    let file = file.to_path_buf();
+    tokio::task::spawn_blocking(move || look(&file)).await.map_err(io::Error::other)?
 }
 
 /// Applies users.toml again whenever it changes; `seen` is its stamp when it was last applied. Ends only
 /// with the task.
 pub async fn watch_users(users: Users, logins: Logins, file: impl Fn() -> PathBuf) {
-    let mut seen = stamp(&file());
+    let mut seen = on_the_disk(&file(), stamp).await.ok();
     let mut interval = tokio::time::interval(LOOK);
     loop {
         interval.tick().await;
         let file = file();
-        let now = stamp(&file);
+        let now = on_the_disk(&file, stamp).await.ok();
         if now == seen {
             continue;
         }

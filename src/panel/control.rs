@@ -5,6 +5,7 @@
 pub mod socket;
 
 use crate::audit::{Audit, Deed, Kind};
+use crate::boot::{Boot, sync::Work};
 use crate::config::Config;
 use crate::datafolder::{DataFolder, DataFolderError};
 use crate::doors::{Doors, TicketKind};
@@ -54,6 +55,8 @@ pub enum Control {
     KeyShowLink { user: Option<String> },
     /// A new studio key, shown once; all logins end.
     KeyReset,
+    /// Work on repositories, by the server that runs.
+    Sync { work: Work },
 }
 
 /// What is answered.
@@ -112,6 +115,8 @@ pub struct Desk {
     by: String,
     /// Only a running server has one.
     engine: Option<EngineClient>,
+    /// And does such work itself.
+    boot: Option<Boot>,
 }
 
 /// Why the store could not be opened for a command.
@@ -141,6 +146,7 @@ impl Desk {
             audit: app.audit.clone(),
             by: BY.into(),
             engine: Some(app.engine.clone()),
+            boot: Some(app.boot.clone()),
         }
     }
 
@@ -156,7 +162,7 @@ impl Desk {
         let doors = Doors::open(config, config.port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store.clone(), clock.clone()).await?;
-        Ok((folder, Desk { users, logins, doors, audit: Audit::new(store, clock), by: BY.into(), engine: None }))
+        Ok((folder, Desk { users, logins, doors, audit: Audit::new(store, clock), by: BY.into(), engine: None, boot: None }))
     }
 
     /// Does what is asked.
@@ -236,6 +242,21 @@ impl Desk {
                 self.note(Kind::Key, "reset the studio key".into()).await?;
                 Ok(Reply::Once { message: "Everybody is logged out. New studio key, shown this once:".into(), secret })
             }
+            Control::Sync { work } => self.sync(work).await,
+        }
+    }
+
+    async fn sync(&self, work: Work) -> Result<Reply, UserError> {
+        let Some(boot) = &self.boot else {
+            return Ok(Reply::Refused { why: "No server runs on this data folder.".into() });
+        };
+        match boot.work(work, ProfileId::studio()).await {
+            Ok(session) => {
+                self.note(Kind::Studio, "sync the repositories".into()).await?;
+                let url = self.doors.origins().own();
+                Ok(Reply::Done { message: format!("The studio does it now; watch it at {url}/sessions/{}", session.as_str()) })
+            }
+            Err(e) => Ok(Reply::Refused { why: e.to_string() }),
         }
     }
 

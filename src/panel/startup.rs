@@ -109,7 +109,7 @@ impl Application {
             users: &users,
             logins: &logins,
         };
-        let tools = tools(&config, &others)?;
+        let tools = tools(&config, &others).await?;
         let app = App {
             boot: starter(config.clone(), tools.clone(), &others),
             datasets: Datasets::open(&config, store.clone(), events.clone(), clock.clone(), artifacts.clone()).await?,
@@ -136,6 +136,7 @@ impl Application {
             store,
         };
         app.tools.read_accepted().await?;
+        app.boot.find_users_file().await;
         boot::sync_users(&app.users, &app.logins, &app.boot.users_file()).await?;
         let news = boot::news(&app.users, &app.doors).await?;
         // Bound before the address is printed: whoever reads it may run a command at once, and that waits here.
@@ -285,15 +286,17 @@ fn starter(config: Arc<Config>, tools: Tools, others: &Others<'_>) -> Boot {
 }
 
 /// The tools of the setup folder.
-fn tools(config: &Config, others: &Others<'_>) -> anyhow::Result<Tools> {
+async fn tools(config: &Arc<Config>, others: &Others<'_>) -> anyhow::Result<Tools> {
     // Scripts start in another folder, so every path they get is a whole one.
     let data = std::path::absolute(&config.data)?;
     let workspace = std::path::absolute(&config.workspace)?;
     std::fs::create_dir_all(&workspace).with_context(|| format!("making the folder of tools, {}", workspace.display()))?;
     let setup = config.setup.clone().unwrap_or_else(|| data.join("setup"));
-    let shelf = boot::shelf(config).unwrap_or_else(|e| {
+    let configured = config.clone();
+    let shelf = tokio::task::spawn_blocking(move || boot::shelf(&configured)).await?.unwrap_or_else(|e| {
+        // The start tries it again and tells people. Other tools do not take over what these have installed.
         tracing::error!("the tools of the repository cannot be used: {e}");
-        Shelf::own(&setup).unwrap_or_default()
+        Shelf::default()
     });
     let variables = config.surroundings.variables.clone();
     let folders = variables.get("PATH").into_iter().flat_map(std::env::split_paths);

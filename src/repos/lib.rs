@@ -1,9 +1,9 @@
 //! Repositories that are kept in step with a remote: cloned, fetched over https or ssh, moved forward and never thrown away. Knows no
 //! panel, no HTTP, no SQL and no tools; the only package that names git2.
 //!
-//! [`sync`](sync()) is the whole of it; it blocks, so it runs on a thread of its own. [`standing`](standing()) and
-//! [`history`](history()) look without changing anything and without asking the remote; [`check_out`] goes back,
-//! [`accept_rewritten`] takes a history that was rewritten, [`pin`] trusts a host's key once a person has compared it.
+//! [`sync`](sync()) is the whole of it; it blocks, so it runs on a thread of its own. [`standing`](standing()), [`here`](here()),
+//! [`committed`](committed()) and [`history`](history()) look without changing anything and without asking the remote; [`check_out`]
+//! goes back, [`accept_rewritten`] takes a history that was rewritten, [`pin`] trusts a host's key once a person has compared it.
 //!
 //! Beside a repository `x` stands `.x.lock`, and while it is cloned `.x.clone-<random>`. Our notes lie in its `.git/easel`.
 //!
@@ -18,6 +18,7 @@
 
 mod address;
 mod back;
+mod committed;
 mod decide;
 mod dial;
 mod diff;
@@ -46,8 +47,9 @@ mod tree;
 mod watch;
 
 pub use address::{Address, BadAddress};
-pub use back::{Moved, Standing, accept_rewritten, check_out, standing};
-pub use diff::{Difference, DifferenceText, FileDifference, diff, history};
+pub use back::{Moved, Standing, accept_rewritten, can_accept, can_check_out, check_out, standing};
+pub use committed::{Committed, committed, here};
+pub use diff::{Difference, difference, history};
 pub use fault::Fault;
 pub use hosts::HostKey;
 pub use outcome::{Change, Commit, Kind, Outcome, Phase, Progress, PutAside, Synced, Why};

@@ -91,7 +91,16 @@ impl Wire {
         while !self.over() && opened < CONNECTIONS {
             let wait = Timespec { tv_sec: 0, tv_nsec: WAIT.subsec_nanos().into() };
             let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&wait));
-            let Ok((end, _)) = listener.accept() else { continue };
+            let (end, _) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(e) => {
+                    // Out of file descriptors, most likely: whoever waits there is not gone, and asking at once would only turn the wheel.
+                    if !again(&e) {
+                        thread::sleep(WAIT);
+                    }
+                    continue;
+                }
+            };
             let Ok(kept) = end.try_clone() else { continue };
             self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
             opened += 1;

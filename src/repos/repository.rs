@@ -9,7 +9,7 @@ use crate::{
 use git2::{Config, Oid, Repository, RepositoryInitOptions, Sort};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
-use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
+use std::{fmt, fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path, path::PathBuf};
 
 /// The last commit of the remote that was taken. While it is an ancestor of what the remote offers, nothing was rewritten.
 const TAKEN: &str = "refs/easel/taken";
@@ -27,6 +27,18 @@ const SUMMARY: usize = 200;
 pub(crate) struct Made {
     pub(crate) address: String,
     pub(crate) branch: String,
+}
+
+impl Made {
+    fn of(request: &Request) -> Made {
+        Made { address: request.address.to_string(), branch: request.branch.as_str().to_owned() }
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (branch {})", self.address, self.branch)
+    }
 }
 
 /// The commit that somebody went back from.
@@ -82,9 +94,19 @@ impl Local {
         Ok(Some(Local { repo, root, own, path: path.to_owned(), branch, made }))
     }
 
+    /// Opens the repository of a request; `None` where there is none yet. One that was made from something else is an error.
+    pub(crate) fn of(request: &Request) -> Result<Option<Local>, Fault> {
+        let Some(local) = Local::open(&request.path)? else { return Ok(None) };
+        let wanted = Made::of(request);
+        if local.made != wanted {
+            return Err(Fault::OtherOrigin { path: local.path, has: local.made.to_string(), wanted: wanted.to_string() });
+        }
+        Ok(Some(local))
+    }
+
     /// Makes an empty repository in a folder that does not exist yet.
     pub(crate) fn make(path: &Path, request: &Request) -> Result<Local, Fault> {
-        let made = Made { address: request.address.to_string(), branch: request.branch.as_str().to_owned() };
+        let made = Made::of(request);
         let mut options = RepositoryInitOptions::new();
         options.external_template(false).no_reinit(true).initial_head(&made.branch);
         let repo = Repository::init_opts(path, &options)?;

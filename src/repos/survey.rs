@@ -4,7 +4,7 @@
 use crate::{
     Fault,
     folder::{Folder, kind, parts},
-    index::Cache,
+    index::{Cache, Stamp, Stamps},
     repository::Local,
     request::LARGEST_FILE,
     tree::{Entry, Files, Mode},
@@ -23,6 +23,15 @@ pub(crate) struct Survey {
     pub(crate) edits: Vec<Found>,
     /// What is not yet as it is to come, with what stands there now.
     pub(crate) changes: Vec<Found>,
+    /// By which it can be told later whether a path still holds what was found.
+    pub(crate) stamps: Stamps,
+}
+
+impl Survey {
+    /// Whether another look has found the same.
+    pub(crate) fn is_same(&self, other: &Survey) -> bool {
+        (&self.edits, &self.changes) == (&other.edits, &other.changes)
+    }
 }
 
 /// What was found under a path.
@@ -43,7 +52,9 @@ pub(crate) fn survey(local: &Local, expected: &Files, coming: &Files) -> Result<
     let mut survey = Survey::default();
     while let Some(path) = paths.pop_first() {
         let (was, next) = (expected.get(&path).copied(), coming.get(&path).copied());
-        let now = match eyes.look(&path)? {
+        let (seen, stamp) = eyes.look(&path)?;
+        survey.stamps.insert(path.clone(), stamp);
+        let now = match seen {
             Seen::Nothing => None,
             Seen::Entry(entry) => Some(entry),
             Seen::Folder => {
@@ -83,20 +94,21 @@ struct Eyes<'a> {
 }
 
 impl Eyes<'_> {
-    fn look(&mut self, path: &str) -> Result<Seen, Fault> {
-        let Some(stat) = self.stat(path)? else { return Ok(Seen::Nothing) };
+    /// What stands there. Its stamp is taken first: what is written while it is read has another one afterwards.
+    fn look(&mut self, path: &str) -> Result<(Seen, Option<Stamp>), Fault> {
+        let Some(stat) = self.stat(path)? else { return Ok((Seen::Nothing, None)) };
         let mode = match kind(&stat) {
-            FileType::Directory => return Ok(Seen::Folder),
+            FileType::Directory => return Ok((Seen::Folder, None)),
             FileType::Symlink => Mode::Link,
             FileType::RegularFile if stat.st_mode & 0o100 != 0 => Mode::Program,
             FileType::RegularFile => Mode::Plain,
             _ => return Err(Fault::InTheWay { path: path.to_owned(), problem: "it is neither file nor link".to_owned() }),
         };
-        let id = match self.cache.id(path, &stat, mode) {
+        let id = match self.cache.id(path, &stat) {
             Some(id) => id,
             None => Oid::hash_object(ObjectType::Blob, &self.contents(path, mode, &stat)?)?,
         };
-        Ok(Seen::Entry(Entry { mode, id }))
+        Ok((Seen::Entry(Entry { mode, id }), Stamp::of(&stat)))
     }
 
     fn stat(&mut self, path: &str) -> Result<Option<Stat>, Fault> {
@@ -126,11 +138,7 @@ impl Eyes<'_> {
         let Some(entry) = now.filter(|entry| !self.local.repo.odb().is_ok_and(|odb| odb.exists(entry.id))) else { return Ok(()) };
         let Some(stat) = self.local.root.stat(path).map_err(|e| Fault::io(format!("reading {path}"), e))? else { return Ok(()) };
         let stored = self.local.repo.blob(&self.contents(path, entry.mode, &stat)?)?;
-        if stored == entry.id {
-            Ok(())
-        } else {
-            Err(Fault::InTheWay { path: path.to_owned(), problem: "somebody is writing it now".to_owned() })
-        }
+        if stored == entry.id { Ok(()) } else { Err(Fault::BeingWritten(path.to_owned())) }
     }
 
     /// Files that nobody expects and that stand where a folder is to come.

@@ -6,7 +6,8 @@
 use crate::{
     Fault, Phase, PutAside,
     folder::{Folder, kind, parts},
-    index, keep, point,
+    index::{self, Stamp, Stamps},
+    keep, point,
     repository::{self, Local},
     survey::{Found, survey},
     tree::{self, Entry, Files, Mode},
@@ -20,6 +21,9 @@ use std::{collections::BTreeSet, io, thread};
 const JOURNAL: &str = "journal.json";
 /// Two folders in turn: while there is a journal, what is left in its stage tells what is still to do.
 const STAGES: [&str; 2] = ["stage-a", "stage-b"];
+
+/// How often it is begun anew because somebody writes.
+const TRIES: usize = 3;
 
 /// Files that wait for the disk at the same time.
 const SYNCERS: usize = 16;
@@ -67,19 +71,32 @@ pub(crate) fn switch(local: &Local, to: Oid, safe: &[Oid], watch: &Watch) -> Res
 /// The same for a work tree in which `expected` should stand.
 pub(crate) fn from(local: &Local, expected: &Files, to: Oid, safe: &[Oid], watch: &Watch) -> Result<Vec<PutAside>, Fault> {
     let coming = tree::files(&local.repo, local.tree(to)?)?;
-    let found = survey(local, expected, &coming)?;
+    let mut found = survey(local, expected, &coming)?;
     // A clone has no head yet, and nothing to keep.
     let new = found.edits.is_empty() && local.head().is_err();
-    let kept = if new { Vec::new() } else { keep::keep(local, expected, &found.edits, safe)? };
+    let mut kept = if new { Vec::new() } else { keep::keep(local, expected, &found.edits, safe)? };
     point();
-    let steps: Vec<Step> = found.changes.iter().map(|found| step(found, &coming)).collect();
-    let (name, stage) = stage(local, &steps, watch)?;
-    watch.seal()?;
-    let journal = Journal { to: to.to_string(), stage: name.to_owned(), steps };
-    repository::write_note(&local.own, JOURNAL, &journal)?;
-    point();
-    carry_out(local, &journal, &stage, &coming, to, watch)?;
-    Ok(kept)
+    for _ in 0..TRIES {
+        let steps: Vec<Step> = found.changes.iter().map(|found| step(found, &coming)).collect();
+        let (name, stage) = stage(local, &steps, watch)?;
+        point();
+        // That may have taken minutes, in which somebody has worked here.
+        let now = survey(local, expected, &coming)?;
+        if now.is_same(&found) {
+            watch.seal()?;
+            let journal = Journal { to: to.to_string(), stage: name.to_owned(), steps };
+            repository::write_note(&local.own, JOURNAL, &journal)?;
+            point();
+            carry_out(local, &journal, &stage, &coming, now.stamps, to, watch)?;
+            return Ok(kept);
+        }
+        if !now.edits.is_empty() && now.edits != found.edits {
+            kept.extend(keep::keep(local, expected, &now.edits, safe)?);
+        }
+        found = now;
+    }
+    let path = found.edits.first().or(found.changes.first()).map(|found| found.path.clone());
+    Err(Fault::BeingWritten(path.unwrap_or_default()))
 }
 
 fn step(found: &Found, coming: &Files) -> Step {
@@ -113,9 +130,10 @@ pub(crate) fn repair(local: &Local, watch: &Watch) -> Result<bool, Fault> {
             (_, false) => {}
         }
     }
-    if survey(local, &expected, &coming)?.edits.is_empty() {
+    let found = survey(local, &expected, &coming)?;
+    if found.edits.is_empty() {
         watch.seal()?;
-        carry_out(local, &journal, &stage, &coming, to, watch)?;
+        carry_out(local, &journal, &stage, &coming, found.stamps, to, watch)?;
     } else {
         // The journal stays until the new one takes its place; the stage's files are then made anew. Commits are safe: those of the
         // head before were looked after before the journal was written.
@@ -178,8 +196,17 @@ fn settle(stage: &Folder, files: &[String], watch: &Watch) -> Result<(), Fault> 
     })
 }
 
-/// Does what the journal says, from wherever it was cut off.
-fn carry_out(local: &Local, journal: &Journal, stage: &Folder, coming: &Files, to: Oid, watch: &Watch) -> Result<(), Fault> {
+/// Does what the journal says, from wherever it was cut off. A path that holds something else than when it was looked at ends it: the
+/// journal stays, and the next opening keeps what was written there before it goes on.
+fn carry_out(
+    local: &Local,
+    journal: &Journal,
+    stage: &Folder,
+    coming: &Files,
+    mut stamps: Stamps,
+    to: Oid,
+    watch: &Watch,
+) -> Result<(), Fault> {
     watch.phase(Phase::Switching, journal.steps.len());
     // The references first: where they cannot be written, no file has moved, and the journal is taken back.
     if let Err(e) = references(local, to) {
@@ -192,12 +219,17 @@ fn carry_out(local: &Local, journal: &Journal, stage: &Folder, coming: &Files, t
     let mut touched = BTreeSet::new();
     // What goes, goes first: a file may stand where a folder is to come.
     for step in journal.steps.iter().filter(|step| step.new.is_none()) {
+        still(&local.root, &stamps, &step.path)?;
         remove(&local.root, &step.path, &mut touched).map_err(|e| Fault::io(format!("removing {}", step.path), e))?;
         let _ = watch.step();
         point();
     }
     for (n, step) in journal.steps.iter().enumerate().filter(|(_, step)| step.new.is_some()) {
-        place(&local.root, stage, &n.to_string(), &step.path, &mut touched)?;
+        if let Some(staged) = stage.stat(&n.to_string()).map_err(staging)? {
+            still(&local.root, &stamps, &step.path)?;
+            place(&local.root, stage, &n.to_string(), &step.path, &mut touched)?;
+            stamps.insert(step.path.clone(), Stamp::of(&staged).map(Stamp::renamed));
+        }
         let _ = watch.step();
         point();
     }
@@ -207,7 +239,7 @@ fn carry_out(local: &Local, journal: &Journal, stage: &Folder, coming: &Files, t
         }
     }
     // Only a memory; a later one is as good.
-    let _ = index::write(local, coming);
+    let _ = index::write(local, coming, &stamps);
     point();
     repository::forget(&local.own, JOURNAL)?;
     point();
@@ -244,12 +276,15 @@ fn remove(root: &Folder, path: &str, touched: &mut BTreeSet<String>) -> io::Resu
     Ok(())
 }
 
-/// Puts a staged file into its place. One that is in the stage no more is there already.
+/// Whether a path still holds what was found there.
+fn still(root: &Folder, stamps: &Stamps, path: &str) -> Result<(), Fault> {
+    let now = root.stat(path).map_err(|e| Fault::io(format!("reading {path}"), e))?;
+    if index::is_unchanged(stamps, path, now.as_ref()) { Ok(()) } else { Err(Fault::BeingWritten(path.to_owned())) }
+}
+
+/// Puts a staged file into its place.
 fn place(root: &Folder, stage: &Folder, staged: &str, path: &str, touched: &mut BTreeSet<String>) -> Result<(), Fault> {
     let io = |e| Fault::io(format!("writing {path}"), e);
-    if stage.stat(staged).map_err(io)?.is_none() {
-        return Ok(());
-    }
     let (parent, name) = parts(path);
     let folder = root.make(parent).map_err(io)?;
     if folder.stat(name).map_err(io)?.is_some_and(|stat| kind(&stat) == FileType::Directory)

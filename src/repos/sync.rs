@@ -24,7 +24,7 @@ use std::{fs, io::ErrorKind, ops::ControlFlow, path::Path};
 pub fn sync(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Synced, Fault> {
     library::prepare()?;
     let _lock = Lock::take(&request.path)?;
-    watch::run(request.address.host(), request.limits, progress, |watch| match Local::open(&request.path)? {
+    watch::run(request.address.host(), request.limits, progress, |watch| match Local::of(request)? {
         None => first(request, watch),
         Some(local) => later(&local, request, watch),
     })
@@ -82,14 +82,12 @@ fn clone(request: &Request, beside: &Path, watch: &Watch) -> Result<Synced, Faul
 }
 
 fn later(local: &Local, request: &Request, watch: &Watch) -> Result<Synced, Fault> {
-    let (address, branch) = (request.address.to_string(), request.branch.as_str());
-    if (&*local.made.address, &*local.made.branch) != (&*address, branch) {
-        let says = |address: &str, branch: &str| format!("{address} (branch {branch})");
-        let has = says(&local.made.address, &local.made.branch);
-        return Err(Fault::OtherOrigin { path: local.path.clone(), has, wanted: says(&address, branch) });
-    }
-    let repaired = switch::repair(local, watch)?;
-    let mut synced = match step(local, request, watch) {
+    let mut repaired = false;
+    let synced = switch::repair(local, watch).and_then(|was| {
+        repaired = was;
+        step(local, request, watch)
+    });
+    let mut synced = match synced {
         Ok(synced) => synced,
         Err(fault) => {
             let outcome = Outcome::Kept { commit: local.commit(local.head()?)?, why: Why::Failed(fault) };

@@ -58,8 +58,13 @@ pub(crate) fn files(repo: &Repository, tree: Oid) -> Result<Files, Fault> {
 
 /// Reads a tree of a stranger.
 pub(crate) fn examine(repo: &Repository, tree: Oid, limits: &Limits) -> Result<Files, Fault> {
+    examine_below(repo, "", tree, limits)
+}
+
+/// The same for the tree of a folder; paths begin with its name.
+pub(crate) fn examine_below(repo: &Repository, folder: &str, tree: Oid, limits: &Limits) -> Result<Files, Fault> {
     let mut walk = Walk { repo, limits, files: Files::new(), seen: 0, bytes: 0 };
-    let mut folders = vec![(String::new(), tree, 0)];
+    let mut folders = vec![(folder.to_owned(), tree, 0)];
     while let Some((path, id, depth)) = folders.pop() {
         walk.folder(&path, id, depth, &mut folders)?;
     }

@@ -2,36 +2,36 @@
 //! an admin says so. Knows no page.
 
 use super::{
+    kept::kept,
+    place::{shelf, users_file},
     steps::{Progress, Report, Step},
-    sync::{self, RepoReport},
+    sync::{RepoReport, Work, here},
 };
 use crate::{
     clock::Clock,
     config::{Config, Repo},
     events::Events,
     logins::Logins,
-    sessions::{self, Action, Begin, SessionId, Sessions},
-    tools::{Origin, Shelf, Tools, stand::Viewer},
+    sessions::{self, SessionId, Sessions},
+    tools::{Origin, Tools, stand::Viewer},
     users::{ProfileId, Users},
 };
 use std::{
-    ffi::OsString,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use supervise::{Exit, Guarded, Launch, Size};
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::runtime::Handle;
 
-/// The folder of tools in the studio's repository, and its list of profiles.
-const SETUP: &str = "setup";
-const USERS: &str = "users.toml";
+/// How often it is looked whether a sync that somebody else began has ended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why something of a repository is not done.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// There is no such repository, commit or host.
-    #[error("There is no such repository.")]
+    #[error("There is no such repository or commit.")]
     Unknown,
     /// It cannot be done as it stands; says why.
     #[error("{0}")]
@@ -78,13 +78,15 @@ struct Inner {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     report: Report,
-    repos: Vec<RepoReport>,
+    pub(super) repos: Vec<RepoReport>,
     /// The terminal of the sync that runs.
-    syncing: Option<SessionId>,
+    pub(super) syncing: Option<SessionId>,
     /// The terminal of the last one.
-    last: Option<SessionId>,
+    pub(super) last: Option<SessionId>,
+    /// The list of profiles, where it was looked for.
+    users: Option<PathBuf>,
 }
 
 /// How a start is, and how the repositories stand.
@@ -103,22 +105,31 @@ pub struct BootView {
 impl Boot {
     /// Nothing is done yet; what is known is what the last panel left.
     pub fn new(parts: Parts) -> Boot {
-        let state = State { repos: sync::kept(&parts.config.data), ..State::default() };
+        let state = State { repos: kept(&parts.config.data), ..State::default() };
         Boot(Arc::new(Inner { parts, state: Mutex::new(state), putting: Mutex::default(), runtime: Handle::current() }))
     }
 
     /// How it is.
     pub fn view(&self) -> BootView {
-        let State { report, repos, syncing, last } = &*self.state();
+        let State { report, repos, syncing, last, .. } = &*self.state();
         // Of a repository that is not configured any more, nothing is said.
         let configured = |report: &&RepoReport| self.0.parts.config.boot.repos.iter().any(|repo| repo.name == report.name);
         let repos = repos.iter().filter(configured).cloned().collect();
         BootView { report: report.clone(), repos, syncing: syncing.clone(), last: last.clone() }
     }
 
-    /// The list of profiles: the studio's repository's, where none is named and it has one.
+    /// The list of profiles: the studio's repository's, where none is named and it has one. As it was when last looked for: who asks
+    /// does so every two seconds.
     pub fn users_file(&self) -> PathBuf {
-        users_file(&self.0.parts.config)
+        self.state().users.clone().unwrap_or_else(|| self.config().users.clone())
+    }
+
+    /// Looks which list of profiles it is.
+    pub async fn find_users_file(&self) {
+        let config = self.config().clone();
+        if let Ok(file) = tokio::task::spawn_blocking(move || users_file(&config)).await {
+            self.state().users = Some(file);
+        }
     }
 
     /// Does what a start does. Returns when all is done or told.
@@ -128,7 +139,7 @@ impl Boot {
     pub async fn run(&self) -> Result<(), String> {
         self.sync_at_start().await?;
         self.set(Step::Tools, Progress::Running);
-        let tools = self.put_tools(true).await;
+        let tools = self.put_tools().await;
         self.set(Step::Tools, tools);
         self.set(Step::Profiles, Progress::Running);
         let parts = &self.0.parts;
@@ -153,111 +164,51 @@ impl Boot {
             return Ok(());
         }
         self.set(Step::Repositories, Progress::Running);
-        let told = match self.begin(ProfileId::studio()).await {
-            Ok((_, exit)) => {
-                self.end(exit.await.unwrap_or(Exit::Unknown)).await;
+        let told = match self.begin(Work::All, ProfileId::studio()).await {
+            Ok(Ok(begun)) => {
+                self.end(begun).await;
+                self.told()
+            }
+            // Somebody was faster, who sees it to its end.
+            Ok(Err(_)) => {
+                while self.state().syncing.is_some() {
+                    tokio::time::sleep(LOOK).await;
+                }
                 self.told()
             }
             Err(e) => Progress::Degraded { why: format!("The repositories could not be synced: {e}") },
         };
         self.set(Step::Repositories, told);
-        let missing = |repo: &&Repo| repo.required && !matches!(repos::standing(&repo.path), Ok(Some(_)));
-        let Some(repo) = config.boot.repos.iter().find(missing) else { return Ok(()) };
-        let why = self.state().repos.iter().find(|report| report.name == repo.name).and_then(RepoReport::behind);
-        Err(format!("The repository {} is required and is not there. {}", repo.name, why.unwrap_or_default()))
+        self.find_required().await
     }
 
-    /// What the reports of all repositories come to.
-    fn told(&self) -> Progress {
-        let view = self.view();
-        match view.repos.iter().find_map(|report| Some((report, report.behind()?))) {
-            Some((report, why)) => Progress::Degraded { why: format!("{}: {why}", report.name) },
-            None => Progress::Done { words: "in step".into() },
-        }
+    /// What is required is there.
+    async fn find_required(&self) -> Result<(), String> {
+        let config = self.config().clone();
+        let look = move || {
+            let missing = |repo: &&Repo| repo.required && !matches!(here(&config.boot, repo), Ok(Some(_)));
+            config.boot.repos.iter().find(missing).map(|repo| repo.name.clone())
+        };
+        let Ok(Some(name)) = tokio::task::spawn_blocking(look).await else { return Ok(()) };
+        let why = self.state().repos.iter().find(|report| report.name == name).and_then(RepoReport::behind);
+        Err(format!("The repository {name} is required and is not there. {}", why.unwrap_or_default()))
     }
 
-    /// Syncs now, and answers with the terminal of it; joins one that runs.
-    ///
-    /// # Errors
-    /// When none is configured, or there is no terminal.
-    pub async fn sync_now(&self, by: ProfileId) -> Result<SessionId, BootError> {
-        if let Some(session) = self.state().syncing.clone() {
-            return Ok(session);
-        }
-        if self.0.parts.config.boot.repos.is_empty() {
-            return Err(BootError::Refused("No repository is configured.".into()));
-        }
-        let this = self.clone();
-        let begun = self.0.runtime.spawn(async move {
-            let (session, exit) = this.begin(by).await?;
-            tokio::spawn(async move {
-                this.end(exit.await.unwrap_or(Exit::Unknown)).await;
-                this.set(Step::Repositories, this.told());
-                let tools = this.put_tools(false).await;
-                this.set(Step::Tools, tools);
-            });
-            Ok(session)
-        });
-        begun.await.map_err(io::Error::other)?
-    }
-
-    /// Starts `easel sync` in a terminal.
-    async fn begin(&self, by: ProfileId) -> Result<(SessionId, oneshot::Receiver<Exit>), BootError> {
-        let session = SessionId::generate();
-        {
-            let mut state = self.state();
-            if let Some(running) = &state.syncing {
-                return Err(BootError::Refused(format!("A sync runs already, in session {}.", running.as_str())));
-            }
-            state.syncing = Some(session.clone());
-        }
-        let what = Begin { id: session.clone(), tool: None, action: Action::Sync, by };
-        match self.0.parts.sessions.begin(what, &launch(&self.0.parts.config)).await {
-            Ok((_, exit)) => {
-                self.0.parts.events.stir_notices();
-                Ok((session, exit))
-            }
-            Err(e) => {
-                self.state().syncing = None;
-                Err(e.into())
-            }
-        }
-    }
-
-    /// Takes up what a sync has left.
-    async fn end(&self, exit: Exit) {
-        let data = self.0.parts.config.data.clone();
-        let repos = tokio::task::spawn_blocking(move || sync::kept(&data)).await.unwrap_or_default();
-        for report in &repos {
-            match report.behind() {
-                None => tracing::info!(repository = report.name, "in step"),
-                Some(why) => tracing::warn!(repository = report.name, "not in step: {why}"),
-            }
-        }
-        tracing::info!("the sync {exit}");
-        let mut state = self.state();
-        state.repos = repos;
-        state.last = state.syncing.take();
-        drop(state);
-        self.0.parts.events.stir_notices();
-    }
-
-    /// Puts the studio's tools in use: the repository's, where it has any. `alone` says that no tool runs yet.
-    pub(super) async fn put_tools(&self, alone: bool) -> Progress {
+    /// Puts the studio's tools in use, the repository's where it has any, and forgets versions of them that nobody needs any more.
+    pub(super) async fn put_tools(&self) -> Progress {
+        self.find_users_file().await;
         let this = Arc::clone(&self.0);
         let put = move || {
             let _alone = this.putting.lock().unwrap_or_else(PoisonError::into_inner);
             let (config, tools) = (&this.parts.config, &this.parts.tools);
             let shelf = shelf(config)?;
-            if alone {
-                shelf.forget_others(&config.data);
-            }
             let words = match &shelf.origin {
                 Origin::Own => "those that came with Easel".to_owned(),
-                Origin::Repository { commit, .. } => format!("from commit {}", &commit[..commit.len().min(10)]),
+                Origin::Repository { commit } => format!("from commit {}", &commit[..commit.len().min(10)]),
             };
             let broken: Vec<String> = shelf.catalogue.broken().iter().map(|broken| broken.folder.clone()).collect();
             tools.put(shelf);
+            tools.forget_versions(&std::path::absolute(&config.data)?);
             Ok::<_, io::Error>((words, broken))
         };
         match tokio::task::spawn_blocking(put).await.map_err(io::Error::other).and_then(|put| put) {
@@ -283,7 +234,7 @@ impl Boot {
         Progress::Done { words: if started.is_empty() { "nothing more".into() } else { started.join(", ") } }
     }
 
-    fn set(&self, step: Step, progress: Progress) {
+    pub(super) fn set(&self, step: Step, progress: Progress) {
         if let Progress::Degraded { why } = &progress {
             tracing::warn!(step = step.title(), "{why}");
         }
@@ -300,63 +251,16 @@ impl Boot {
         &self.0.parts.config
     }
 
-    pub(super) fn tools(&self) -> &Tools {
-        &self.0.parts.tools
+    pub(super) fn parts(&self) -> &Parts {
+        &self.0.parts
     }
 
-    /// A repository stands otherwise now.
-    pub(super) fn note(&self, report: RepoReport) -> Result<(), BootError> {
-        let mut state = self.state();
-        match state.repos.iter_mut().find(|other| other.name == report.name) {
-            Some(other) => *other = report,
-            None => state.repos.push(report),
-        }
-        let repos = state.repos.clone();
-        drop(state);
-        self.set(Step::Repositories, self.told());
-        Ok(sync::keep(&self.0.parts.config.data, &repos)?)
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
     }
 
-    pub(super) fn now(&self) -> i64 {
-        self.0.parts.clock.ms()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Each change is whole.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `easel sync`, as this panel is configured, under a guardian and in a terminal.
-fn launch(config: &Config) -> Launch {
-    let flag = |name: &str, path: &Path| [OsString::from(name), path.as_os_str().to_owned()];
-    let mut launch = Launch::new(&config.engine_program).arg("sync");
-    let file = config.file.iter().flat_map(|file| flag("--config", file));
-    for arg in flag("--data", &config.data).into_iter().chain(file) {
-        launch = launch.arg(arg);
-    }
-    launch.guarded(Guarded { guardian: config.engine_program.clone(), user: None, terminal: Some(Size::default()) })
-}
-
-/// The tools in use: a configured folder as it is, else the studio's repository's, else those inside the program.
-///
-/// # Errors
-/// When none of these can be read.
-pub fn shelf(config: &Config) -> io::Result<Shelf> {
-    let data = std::path::absolute(&config.data)?;
-    if !config.setup_named
-        && let Some(repo) = config.boot.studio()
-        && let Ok(Some(standing)) = repos::standing(&repo.path)
-        && repo.path.join(SETUP).is_dir()
-    {
-        return Shelf::of_repository(&repo.path.join(SETUP), &standing.commit.id, &data);
-    }
-    // Unpacked before, or configured; one that cannot be read was told then and holds no tools.
-    Ok(Shelf::own(&config.setup.clone().unwrap_or_else(|| data.join("setup"))).unwrap_or_default())
-}
-
-/// The list of profiles: a named one, else the studio's repository's, else the usual one.
-pub fn users_file(config: &Config) -> PathBuf {
-    let of_repo = config.boot.studio().map(|repo| repo.path.join(USERS));
-    of_repo.filter(|file| !config.users_named && file.is_file()).unwrap_or_else(|| config.users.clone())
 }

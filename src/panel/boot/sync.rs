@@ -1,18 +1,49 @@
-//! Bringing the repositories in step, one after the other, and what came of it as data that outlives the process. Blocks; run
-//! by `easel sync`, which a panel starts in a terminal. Knows no page.
+//! Work on repositories: bringing one in step, going to another commit of it, taking a history that was rewritten; and what came of it
+//! as data. Blocks; run by `easel sync`, which a panel starts in a terminal. Knows no page.
 
 use crate::config::{Boot, Repo};
-use repos::{Access, Commit, Fault, Limits, Outcome, Progress, PutAside, Request, Token, Why};
+use repos::{Access, Commit, Committed, Fault, Limits, Outcome, Progress, PutAside, Request, Token, Why};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::{self, Write as _},
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-};
+use std::{fs, ops::ControlFlow, path::Path};
 
-/// Largest report that is read.
-const REPORT_MAX: u64 = 1 << 20;
+/// Most edited files that a report names.
+const NAMED_MAX: usize = 100;
+/// The folder of tools in the studio's repository.
+const SETUP: &str = "setup";
+/// What a folder of tools may hold: files, bytes of one, bytes of all.
+const SETUP_MAX: (usize, u64, u64) = (2_000, 4 << 20, 32 << 20);
+
+/// What is done with repositories.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// All of them come in step.
+    All,
+    /// One goes to a commit of its history.
+    GoTo {
+        /// Its name in the configuration.
+        repo: String,
+        /// The commit's id, in 40 hexadecimal digits.
+        commit: String,
+    },
+    /// One takes the history that its remote has rewritten.
+    Take {
+        /// Its name in the configuration.
+        repo: String,
+        /// Up to this commit.
+        commit: String,
+    },
+}
+
+impl Work {
+    /// The repository that it is about; none: all.
+    pub fn repo(&self) -> Option<&str> {
+        match self {
+            Work::All => None,
+            Work::GoTo { repo, .. } | Work::Take { repo, .. } => Some(repo),
+        }
+    }
+}
 
 /// Where a repository stands, and how it came there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -47,8 +78,11 @@ pub struct CommitView {
 pub struct Aside {
     /// The branch.
     pub branch: String,
-    /// The files that had been edited.
+    /// The files that had been edited, at most a hundred.
     pub files: Vec<String>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more: usize,
 }
 
 /// What came of a sync.
@@ -129,14 +163,19 @@ impl From<&Commit> for CommitView {
 
 impl From<PutAside> for Aside {
     fn from(aside: PutAside) -> Aside {
-        Aside { branch: aside.branch, files: aside.files }
+        let mut files = aside.files;
+        let more = files.len().saturating_sub(NAMED_MAX);
+        files.truncate(NAMED_MAX);
+        Aside { branch: aside.branch, files, more }
     }
 }
 
-/// What is asked of the remote of `repo`.
+/// What is asked of the remote of `repo`. The token is the studio's repository's, and goes to its host alone.
 fn request(boot: &Boot, repo: &Repo) -> Request {
+    let place = |repo: &Repo| (repo.address.host().to_owned(), repo.address.port());
+    let token = boot.token.as_ref().filter(|_| boot.studio().is_some_and(|studio| place(studio) == place(repo)));
     let access = Access {
-        token: boot.token.as_ref().map(|token| Token::new(token.expose().to_owned())),
+        token: token.map(|token| Token::new(token.expose().to_owned())),
         ssh: Some(boot.ssh.clone()),
         authority: boot.authority.clone(),
     };
@@ -149,17 +188,81 @@ fn request(boot: &Boot, repo: &Repo) -> Request {
     }
 }
 
+/// The commit that a repository stands at; `None` where it is not there yet. An error where something else is, or it cannot be read.
+pub(super) fn here(boot: &Boot, repo: &Repo) -> Result<Option<Commit>, Fault> {
+    repos::here(&request(boot, repo))
+}
+
+/// The folder of tools as a repository has it.
+pub(super) fn setup_of(boot: &Boot, repo: &Repo) -> Result<Option<Committed>, Fault> {
+    let (files, file, tree) = SETUP_MAX;
+    let limits = Limits { files, file, tree, ..Limits::default() };
+    repos::committed(&Request { limits, ..request(boot, repo) }, SETUP)
+}
+
 /// Brings one repository in step. `progress` may break it off.
 pub fn sync(boot: &Boot, repo: &Repo, at: i64, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> RepoReport {
     let synced = make_parent(&repo.path).and_then(|()| repos::sync(&request(boot, repo), progress));
-    let (commit, came, put_aside) = match synced {
-        Ok(synced) => {
-            let commit = Some(synced.outcome.commit().into());
-            (commit, came(synced.outcome), synced.put_aside.into_iter().map(Aside::from).collect())
-        }
-        Err(fault) => (None, failed(fault), Vec::new()),
+    let came = |synced: repos::Synced| {
+        let commit = Some(synced.outcome.commit().into());
+        (commit, came(synced.outcome), synced.put_aside.into_iter().map(Aside::from).collect())
+    };
+    report(boot, repo, at, synced.map(came))
+}
+
+/// Goes to a commit of a repository's history: back to one that worked, or forward to one that was left.
+pub fn go_to(
+    boot: &Boot,
+    repo: &Repo,
+    commit: &str,
+    at: i64,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> RepoReport {
+    let moved = here(boot, repo).and_then(|before| {
+        let moved = repos::check_out(&repo.path, commit, progress)?;
+        let refused = repos::standing(&repo.path)?.and_then(|standing| standing.refused);
+        let came = match refused {
+            Some(refused) => Came::WentBack { refused: (&refused).into() },
+            None => Came::Forward { from: before.map(|commit| commit.id).unwrap_or_default(), commits: 0 },
+        };
+        Ok((Some((&moved.commit).into()), came, moved.put_aside.into_iter().map(Aside::from).collect()))
+    });
+    report(boot, repo, at, moved)
+}
+
+/// Takes the history that a repository's remote has rewritten, up to this very commit.
+pub fn take(
+    boot: &Boot,
+    repo: &Repo,
+    commit: &str,
+    at: i64,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> RepoReport {
+    let taken = here(boot, repo).and_then(|_| {
+        let synced = repos::accept_rewritten(&repo.path, commit, progress)?;
+        let commit = Some(synced.outcome.commit().into());
+        Ok((commit, Came::UpToDate, synced.put_aside.into_iter().map(Aside::from).collect()))
+    });
+    report(boot, repo, at, taken)
+}
+
+/// What came of it. Where it failed, what is there is told all the same: it runs on.
+fn report(boot: &Boot, repo: &Repo, at: i64, done: Result<(Option<CommitView>, Came, Vec<Aside>), Fault>) -> RepoReport {
+    let (commit, came, put_aside) = match done {
+        Ok(done) => done,
+        Err(fault) => (standing_at(boot, repo), failed(fault), Vec::new()),
     };
     RepoReport { name: repo.name.clone(), at, commit, came, put_aside }
+}
+
+fn standing_at(boot: &Boot, repo: &Repo) -> Option<CommitView> {
+    here(boot, repo).ok().flatten().as_ref().map(CommitView::from)
+}
+
+/// The report of a repository that was not got to.
+pub fn left_out(boot: &Boot, repo: &Repo, at: i64, why: String) -> RepoReport {
+    let commit = standing_at(boot, repo);
+    RepoReport { name: repo.name.clone(), at, commit, came: Came::Failed { why }, put_aside: Vec::new() }
 }
 
 fn make_parent(path: &Path) -> Result<(), Fault> {
@@ -187,50 +290,40 @@ fn failed(fault: Fault) -> Came {
     }
 }
 
-fn file(data: &Path) -> PathBuf {
-    data.join("state").join("sync.json")
-}
-
-/// Keeps what came of a sync, whole or not at all.
-///
-/// # Errors
-/// When the disk refuses.
-pub fn keep(data: &Path, reports: &[RepoReport]) -> io::Result<()> {
-    let (new, target) = (file(data).with_extension("new"), file(data));
-    let mut out = fs::File::create(&new)?;
-    out.write_all(&serde_json::to_vec(reports).map_err(io::Error::other)?)?;
-    out.sync_all()?;
-    fs::rename(new, target)
-}
-
-/// What came of the last sync; nothing where there was none, or its report cannot be read.
-pub fn kept(data: &Path) -> Vec<RepoReport> {
-    let whole = fs::metadata(file(data)).is_ok_and(|meta| meta.len() <= REPORT_MAX);
-    let bytes = if whole { fs::read(file(data)).unwrap_or_default() } else { Vec::new() };
-    serde_json::from_slice(&bytes).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_report_outlives_the_process_that_made_it() {
-        let data = tempfile::tempdir().unwrap();
-        fs::create_dir(data.path().join("state")).unwrap();
-        assert_eq!(kept(data.path()), []);
-        let commit = CommitView { id: "a".repeat(40), summary: "s".into(), author: "a".into(), time: 7 };
-        let report = RepoReport {
-            name: "studio".into(),
-            at: 5,
-            commit: Some(commit.clone()),
-            came: Came::Rewritten { offered: commit },
-            put_aside: vec![Aside { branch: "easel/kept-1".into(), files: vec!["a".into()] }],
+    fn the_token_goes_to_the_host_of_the_studios_repository_alone() {
+        let repo = |name: &str, url: &str| Repo {
+            name: name.into(),
+            address: repos::Address::parse(url).unwrap(),
+            branch: repos::Branch::parse("main").unwrap(),
+            path: name.into(),
+            required: false,
         };
-        keep(data.path(), std::slice::from_ref(&report)).unwrap();
-        assert_eq!(kept(data.path()), [report]);
-        fs::write(file(data.path()), "{").unwrap();
-        assert_eq!(kept(data.path()), []);
+        let studio = repo("studio", "https://git.example.org/me/studio.git");
+        let others = [
+            ("https://git.example.org/me/nodes.git", true),
+            ("https://elsewhere.example.org/me/nodes.git", false),
+            ("https://git.example.org:8443/me/nodes.git", false),
+        ];
+        let token = Some(crate::secrets::Secret::new("secret"));
+        let boot = Boot { repos: vec![studio.clone()], token: token.clone(), ..Boot::default() };
+        assert!(request(&boot, &studio).access.token.is_some());
+        for (url, gets) in others {
+            assert_eq!(request(&boot, &repo("nodes", url)).access.token.is_some(), gets, "{url}");
+        }
+        let without = Boot { token, ..Boot::default() };
+        assert!(request(&without, &repo("nodes", others[0].0)).access.token.is_none(), "there is no studio's repository");
+    }
+
+    #[test]
+    fn a_report_names_a_hundred_files_and_counts_the_rest() {
+        let files = (0..20_000).map(|n| format!("file{n}")).collect();
+        let aside = Aside::from(PutAside { branch: "easel/kept-1".into(), files, commits: 1 });
+        assert_eq!((aside.files.len(), aside.more), (100, 19_900));
     }
 
     #[test]

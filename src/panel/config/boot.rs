@@ -22,7 +22,7 @@ pub struct Boot {
     pub repos: Vec<Repo>,
     /// The folder of ssh keys and known hosts.
     pub ssh: PathBuf,
-    /// What https remotes are shown, where they ask: `EASEL_REPO_TOKEN`.
+    /// What the host of the studio's repository is shown over https, where it asks: `EASEL_REPO_TOKEN`. No other host is.
     pub token: Option<Secret>,
     /// A certificate authority of the house, beside those that this machine trusts.
     pub authority: Option<PathBuf>,
@@ -84,7 +84,14 @@ impl RawBoot {
             let path = raw.path.unwrap_or_else(|| data.join("repos").join(&name));
             Ok(Repo { name, address, branch, path, required: raw.required })
         };
-        let repos = self.repos.into_iter().map(repo).collect::<Result<Vec<_>, _>>()?;
+        let repos = self.repos.into_iter().map(repo).collect::<Result<Vec<Repo>, _>>()?;
+        let mut taken = BTreeMap::new();
+        for repo in &repos {
+            if let Some(other) = taken.insert(&repo.path, &repo.name) {
+                let (name, path) = (&repo.name, repo.path.display());
+                return Err(ConfigError(format!("boot.repos.{name}: path = \"{path}\" is taken by boot.repos.{other}.")));
+            }
+        }
         Ok(Boot { repos, ssh: self.ssh.unwrap_or(ssh), token, authority: self.authority })
     }
 }

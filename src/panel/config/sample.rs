@@ -67,7 +67,7 @@ pub const SAMPLE: &str = r#"# easel.toml: read from the folder where Easel is st
 
 # Repositories that are brought in step at each start, and when an admin says so: fast-forward only, edits kept. Tools (its folder
 # setup/) and profiles (users.toml) come from the one called "studio". Variables say the same: EASEL_REPO, EASEL_REPO_BRANCH, and
-# EASEL_REPO_TOKEN, a secret, for https. Keys and known hosts for ssh are in the folder "ssh": ~/.ssh, in a pod /workspace/.ssh.
+# EASEL_REPO_TOKEN, a secret, for https, which only the host of that one is shown. Keys and known hosts for ssh are in the folder "ssh": ~/.ssh, in a pod /workspace/.ssh.
 # A required one must be there, or the studio does not start.
 # boot.ssh = "/workspace/.ssh"
 # boot.authority = "/workspace/house-ca.pem"

@@ -73,7 +73,7 @@ impl Provider for Environment<'_> {
             };
             dict.insert(key, value);
         }
-        if repo.contains_key("url") {
+        if !repo.is_empty() {
             let repos = Dict::from([(STUDIO.to_owned(), Value::from(repo))]);
             dict.insert("boot".into(), Value::from(Dict::from([("repos".to_owned(), Value::from(repos))])));
         }

@@ -84,6 +84,20 @@ fn the_folder_of_tools_has_a_variable_of_its_own() {
 }
 
 #[test]
+fn variables_and_the_file_say_together_which_repository_it_is() {
+    let url = "boot.repos.studio.url = \"https://git.example.org/me/studio.git\"\n";
+    let branch = [("EASEL_REPO_BRANCH", "next")];
+    let config = load(Flags::default(), &branch, url).unwrap();
+    assert_eq!(config.boot.studio().unwrap().branch.as_str(), "next");
+    let without = load(Flags::default(), &branch, "").unwrap_err();
+    assert!(without.contains("url"), "a branch of nothing is told: {without}");
+    let two = format!("{url}boot.repos.nodes.url = \"https://git.example.org/me/nodes.git\"\nboot.repos.nodes.path = \"r\"\n");
+    load(Flags::default(), &[], &two).unwrap();
+    let one_place = load(Flags::default(), &[], &format!("{two}boot.repos.studio.path = \"r\"\n")).unwrap_err();
+    assert_eq!(one_place, "boot.repos.studio: path = \"r\" is taken by boot.repos.nodes.");
+}
+
+#[test]
 fn an_escape_after_a_letter_beyond_ascii_makes_no_panic() {
     assert!(load(Flags::default(), &[("EASEL_PORT", "\"\u{a0f}\\0\"")], "").is_err());
 }

@@ -1,7 +1,7 @@
 //! The folders of `setup/` as tools, and what is wrong with those that are none. One broken folder never hides the
 //! others. Reads the disk; starts nothing.
 
-use super::{Choices, Home, ToolId, ToolSpec, lint};
+use super::{Choices, Home, ToolId, ToolSpec, Version, lint};
 use crate::meant::nearest;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,6 +61,8 @@ pub struct ToolFolder {
     pub actions: BTreeSet<Action>,
     /// What can be chosen, where it offers a choice.
     pub choices: Option<Choices>,
+    /// Which version of its scripts this is, where they came from a repository.
+    pub version: Option<Version>,
 }
 
 impl ToolFolder {
@@ -74,7 +76,7 @@ impl ToolFolder {
         self.actions.contains(&action).then(|| self.path.join(script_name(&self.spec.id, action)))
     }
 
-    /// The setup folder that it is in.
+    /// The setup folder that it is in. One from a repository holds this tool and what it uses.
     pub fn setup(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
@@ -104,7 +106,6 @@ pub struct Catalogue {
 impl Catalogue {
     /// Reads a setup folder. The error is for a folder that cannot be listed at all.
     pub fn load(setup: &Path) -> io::Result<Catalogue> {
-        let mut catalogue = Catalogue::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(setup)?.take(FOLDERS_MAX) {
             let entry = entry?;
@@ -114,14 +115,20 @@ impl Catalogue {
             }
         }
         names.sort();
-        for name in names {
-            match read_folder(setup, &name) {
-                Ok(tool) => drop(catalogue.tools.insert(tool.spec.id.clone(), tool)),
+        Ok(Catalogue::gather(names.into_iter().map(|name| (setup.to_path_buf(), name, None))))
+    }
+
+    /// Reads tools that lie apart: of each its setup folder, its name there, and which version of it that is.
+    pub(super) fn gather(folders: impl IntoIterator<Item = (PathBuf, String, Option<Version>)>) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        for (setup, name, version) in folders {
+            match read_folder(&setup, &name) {
+                Ok(tool) => drop(catalogue.tools.insert(tool.spec.id.clone(), ToolFolder { version, ..tool })),
                 Err(problems) => catalogue.broken.push(Broken { folder: name, problems }),
             }
         }
         catalogue.check_together();
-        Ok(catalogue)
+        catalogue
     }
 
     /// The tools, by id.
@@ -219,7 +226,7 @@ fn read_folder(setup: &Path, name: &str) -> Result<ToolFolder, Vec<String>> {
             }
         },
     };
-    if problems.is_empty() { Ok(ToolFolder { spec, path, actions, choices }) } else { Err(problems) }
+    if problems.is_empty() { Ok(ToolFolder { spec, path, actions, choices, version: None }) } else { Err(problems) }
 }
 
 /// The scripts of a folder by their action, and what is wrong with them.

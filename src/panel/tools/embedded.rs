@@ -20,19 +20,25 @@ const FILE_MODE: u32 = 0o644;
 /// rename, so that no script ever meets half of it. Nothing is synced: the next start compares again.
 pub fn unpack(data: &Path) -> io::Result<PathBuf> {
     let target = data.join("setup");
-    if count(&target)? != FILES.len() || !FILES.iter().all(|file| is_there(&target, file)) {
-        write_all(&target, files())?;
-    }
+    ensure(&target, files())?;
     Ok(target)
 }
 
+/// The same for any files and folder.
+pub(super) fn ensure<'a>(target: &Path, files: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> io::Result<()> {
+    if count(target)? != files.clone().count() || !files.clone().all(|file| is_there(target, file)) {
+        write_all(target, files)?;
+    }
+    Ok(())
+}
+
 /// The files inside the program: path below the setup folder, and bytes.
-pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static [u8])> + Clone {
     FILES.iter().copied()
 }
 
 /// Makes a folder of these files, readable by tools under users of their own. One that is there is replaced whole, by rename.
-pub(super) fn write_all<'a>(target: &Path, files: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
+fn write_all<'a>(target: &Path, files: impl Iterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
     let beside = |ending: &str| {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         target.with_file_name(format!(".{name}.{ending}"))
@@ -56,9 +62,9 @@ pub(super) fn write_all<'a>(target: &Path, files: impl Iterator<Item = (&'a str,
     remove(&old)
 }
 
-fn is_there(folder: &Path, (path, bytes): &(&str, &[u8])) -> bool {
+fn is_there(folder: &Path, (path, bytes): (&str, &[u8])) -> bool {
     let path = folder.join(path);
-    fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64) && fs::read(&path).is_ok_and(|there| there == *bytes)
+    fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64) && fs::read(&path).is_ok_and(|there| there == bytes)
 }
 
 /// Files below a folder; 0 where there is none.

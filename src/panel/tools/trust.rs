@@ -1,8 +1,16 @@
 //! Whether a tool's scripts may run: those that a repository changed wait until an admin has seen them. Knows no git.
 
-use super::{Fingerprint, ToolError, ToolFolder, ToolId, Tools, shelf::Origin, stand::Viewer};
+use super::{
+    Fingerprint, ToolError, ToolFolder, ToolId, Tools, Version,
+    stand::Viewer,
+    versions::{self, Files},
+};
 use crate::store::sessions as table;
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::PoisonError,
+};
 
 /// The scripts of a tool that an admin has let run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,22 +24,26 @@ pub struct Accepted {
 /// Scripts of a tool that no admin has seen yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
-    /// What they are.
-    pub fingerprint: Fingerprint,
-    /// The commit that they came with.
-    pub commit: String,
-    /// The commit of the scripts that were let run before; none: none ever were.
-    pub before: Option<String>,
+    /// What they are, and the commit that they came with.
+    pub version: Version,
+    /// The scripts that were let run before; none: none ever were.
+    pub before: Option<Accepted>,
 }
 
-/// What of a tool's scripts nobody has seen, if they come from somewhere that changes by itself.
-pub(super) fn unseen(origin: &Origin, accepted: &BTreeMap<String, Accepted>, id: &ToolId) -> Option<Unseen> {
-    let Origin::Repository { commit, fingerprints } = origin else { return None };
-    let fingerprint = fingerprints.get(id)?;
-    let before = accepted.get(id.as_str());
-    let same = before.is_some_and(|before| before.fingerprint == *fingerprint);
-    let before = before.map(|before| before.commit.clone());
-    (!same).then(|| Unseen { fingerprint: fingerprint.clone(), commit: commit.clone(), before })
+impl Unseen {
+    /// The files of these scripts as they are run, and of those that were let run before, where they are still here. Blocks.
+    pub fn files(&self, data: &Path) -> Option<(Files, Option<Files>)> {
+        let before = self.before.as_ref().and_then(|before| versions::files_of(data, &before.fingerprint));
+        Some((versions::files_of(data, &self.version.fingerprint)?, before))
+    }
+}
+
+/// What of these scripts nobody has seen, if they come from somewhere that changes by itself.
+fn unseen(folder: &ToolFolder, accepted: &BTreeMap<String, Accepted>) -> Option<Unseen> {
+    let version = folder.version.as_ref()?;
+    let before = accepted.get(folder.spec.id.as_str());
+    let same = before.is_some_and(|before| before.fingerprint == version.fingerprint);
+    (!same).then(|| Unseen { version: version.clone(), before: before.cloned() })
 }
 
 impl Tools {
@@ -45,13 +57,10 @@ impl Tools {
         Ok(())
     }
 
-    /// What of a tool's scripts no admin has seen.
+    /// What of the scripts in this folder no admin has seen. It is the folder itself that says which they are: the one that is run may
+    /// be another than the newest.
     pub(super) fn unseen(&self, folder: &ToolFolder) -> Option<Unseen> {
-        let shelf = self.shelf();
-        // A tool that began before the repository moved goes on with what it began with.
-        let current = shelf.catalogue.get(&folder.spec.id).is_some_and(|now| now.path == folder.path);
-        let accepted = self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        if current { unseen(&shelf.origin, &accepted, &folder.spec.id) } else { None }
+        unseen(folder, &self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// An admin has seen the scripts of a tool, as this fingerprint says, and lets them run.
@@ -63,39 +72,47 @@ impl Tools {
         if !viewer.admin {
             return Err(ToolError::Forbidden("Only an admin in admin mode lets changed scripts run.".into()));
         }
-        let Some(unseen) = self.unseen(&folder) else { return Ok(()) };
-        if unseen.fingerprint != fingerprint {
+        let Some(Unseen { version, .. }) = self.unseen(&folder) else { return Ok(()) };
+        if version.fingerprint != fingerprint {
             return Err(ToolError::Refused("The scripts have changed again since you looked. Look once more.".into()));
         }
-        let (row, now) = (id.as_str().to_owned(), Accepted { fingerprint: unseen.fingerprint, commit: unseen.commit });
+        let (row, now) = (id.as_str().to_owned(), Accepted { fingerprint: version.fingerprint, commit: version.commit });
         let kept = now.clone();
         self.0.parts.store.run(move |c| table::accept(c, &row, &kept)).await?;
         self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner).insert(id.as_str().to_owned(), now);
         self.tell();
         Ok(())
     }
+
+    /// Removes the copies of versions that are of no use any more: neither the newest, nor let run, nor what something that is up or
+    /// being changed began with. Blocks.
+    pub fn forget_versions(&self, data: &Path) {
+        let of = |folder: &ToolFolder| Some(folder.version.as_ref()?.fingerprint.clone());
+        let mut keep: BTreeSet<Fingerprint> = self.shelf().catalogue.tools().filter_map(of).collect();
+        keep.extend(self.entries().values().filter_map(|entry| of(entry.folder.as_ref()?)));
+        let accepted = self.0.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        keep.extend(accepted.into_values().map(|accepted| accepted.fingerprint));
+        versions::forget_others(data, &keep);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> ToolId {
-        ToolId::parse(text).unwrap()
-    }
+    use crate::tools::ToolSpec;
 
     #[test]
     fn only_what_a_repository_changed_waits_for_an_admin() {
-        let one = |fingerprint: &str| Origin::Repository {
-            commit: "c2".into(),
-            fingerprints: BTreeMap::from([(id("comfy"), fingerprint.to_owned())]),
+        let folder = |fingerprint: Option<&str>| {
+            let spec = ToolSpec::parse(ToolId::parse("t").unwrap(), "name = \"T\"\nabout = \"a\"\ninstall = \"t\"\n").unwrap();
+            let version = fingerprint.map(|fingerprint| Version { fingerprint: fingerprint.to_owned(), commit: "c2".into() });
+            ToolFolder { spec, path: "/s/t".into(), actions: BTreeSet::new(), choices: None, version }
         };
-        let comfy = id("comfy");
         let none = BTreeMap::new();
-        let seen = BTreeMap::from([("comfy".to_owned(), Accepted { fingerprint: "a".into(), commit: "c1".into() })]);
-        assert_eq!(unseen(&Origin::Own, &none, &comfy), None);
-        assert_eq!(unseen(&one("a"), &seen, &comfy), None);
-        assert_eq!(unseen(&one("b"), &seen, &comfy).unwrap().before.as_deref(), Some("c1"));
-        assert_eq!(unseen(&one("a"), &none, &comfy).unwrap().before, None);
+        let seen = BTreeMap::from([("t".to_owned(), Accepted { fingerprint: "a".into(), commit: "c1".into() })]);
+        assert_eq!(unseen(&folder(None), &none), None);
+        assert_eq!(unseen(&folder(Some("a")), &seen), None);
+        assert_eq!(unseen(&folder(Some("b")), &seen).unwrap().before.unwrap().commit, "c1");
+        assert_eq!(unseen(&folder(Some("a")), &none).unwrap().before, None);
     }
 }

@@ -1,6 +1,7 @@
-//! Going back, history and differences.
+//! Going back, history, and what a commit holds.
 
 use super::*;
+use std::collections::BTreeMap;
 
 #[test]
 fn one_goes_back_and_stays_there_until_the_remote_goes_on() {
@@ -59,30 +60,32 @@ fn only_commits_of_the_branch_can_be_gone_to() {
 }
 
 #[test]
-fn a_difference_is_shown_by_file_and_bounded() {
+fn the_files_of_a_folder_are_those_of_the_commit_whatever_stands_on_the_disk() {
     let world = World::new();
-    let first = world.sync().unwrap().outcome.commit().id.clone();
-    let long = "line\n".repeat(60_000);
-    let second = world.origin.commit_modes(&[
-        (0o100_644, "a.txt", b"outside\n"),
-        (0o100_644, "setup/run.sh", b"#!echo two\nmore\n"),
-        (0o100_644, "setup/picture", b"\x89PNG\0\0\x01"),
-        (0o100_644, "setup/long", long.as_bytes()),
-        (0o100_644, "setups", b"not below\n"),
+    assert_eq!(committed(&world.request(), "setup").unwrap(), None);
+    world.origin.commit_modes(&[
+        (0o100_755, "setup/a/run.sh", b"one\n"),
+        (0o120_000, "setup/a/link", b"../../secret"),
+        (0o100_644, "secret", b"not below\n"),
+        (0o120_000, "other", b"setup"),
     ]);
-    world.sync().unwrap();
-    let difference = diff(&world.path(), &first, &second, "setup/").unwrap();
-    let files: Vec<(&str, Kind, usize, usize)> =
-        difference.files.iter().map(|f| (f.path.as_str(), f.kind, f.added, f.removed)).collect();
-    assert_eq!(
-        files,
-        [("setup/long", Kind::Added, 60_000, 0), ("setup/picture", Kind::Added, 0, 0), ("setup/run.sh", Kind::Changed, 2, 1),]
-    );
-    assert!(matches!(&difference.files[0].text, DifferenceText::Cut(text) if text.len() <= 200_000 && text.ends_with("line\n")));
-    assert_eq!(difference.files[1].text, DifferenceText::Binary);
-    let DifferenceText::Unified(text) = &difference.files[2].text else { panic!() };
-    assert!(text.contains("-#!echo one\n+#!echo two\n+more\n"), "{text}");
-    assert_eq!(diff(&world.path(), &first, &second, "").unwrap().files.len(), 5);
-    assert!(matches!(diff(&world.path(), &first, "nonsense", ""), Err(Fault::NoCommit(_))));
-    assert!(matches!(diff(&world.path(), &first, &"1".repeat(40), ""), Err(Fault::NoCommit(_))));
+    let commit = world.sync().unwrap().outcome.commit().clone();
+    let only = BTreeMap::from([("a/run.sh".to_owned(), b"one\n".to_vec())]);
+    let read = |folder: &str| committed(&world.request(), folder).unwrap().unwrap();
+    assert_eq!(read("setup"), Committed { commit: commit.clone(), files: only.clone() });
+    world.write("setup/a/run.sh", "edited\n");
+    world.write("setup/b/new.sh", "nobody's\n");
+    assert_eq!(read("setup").files, only);
+    fs::remove_dir_all(world.path().join("setup")).unwrap();
+    assert_eq!(read("setup").files, only);
+    for folder in ["other", "secret", "nothing"] {
+        assert_eq!(read(folder), Committed { commit: commit.clone(), files: BTreeMap::new() }, "{folder}");
+    }
+    let mut request = world.request();
+    request.limits.file = 3;
+    assert!(matches!(committed(&request, "setup"), Err(Fault::TooLarge { .. })));
+    request.branch = Branch::parse("another").unwrap();
+    assert!(matches!(committed(&request, "setup"), Err(Fault::OtherOrigin { .. })));
+    assert!(matches!(here(&request), Err(Fault::OtherOrigin { .. })));
+    assert_eq!(here(&world.request()).unwrap(), Some(commit));
 }

@@ -16,10 +16,20 @@ use std::{
 static LEFT: AtomicI64 = AtomicI64::new(-1);
 /// Points that were passed.
 static PASSED: AtomicI64 = AtomicI64::new(0);
+/// The point at which somebody edits; negative for never.
+static EDIT_AT: AtomicI64 = AtomicI64::new(-1);
+/// What he writes then, in the length of what was there: in files that the step changes early and late, and one that it leaves alone.
+const EDITS: [(&str, &str); 3] = [("dir1/file4", "mine4\n"), ("dir2/file11", "mine11\n"), ("other", "mine\n")];
 
-/// One of the places where a kill would be worst.
+/// One of the places where a kill would be worst, and an edit.
 pub(crate) fn point() {
-    PASSED.fetch_add(1, Ordering::Relaxed);
+    let passed = PASSED.fetch_add(1, Ordering::Relaxed);
+    if EDIT_AT.load(Ordering::Relaxed) == passed {
+        let path = PathBuf::from(env::var("EASEL_REPOS_PATH").unwrap());
+        for (name, text) in EDITS {
+            fs::write(path.join(name), text).unwrap();
+        }
+    }
     if LEFT.fetch_sub(1, Ordering::Relaxed) == 0 {
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
     }
@@ -31,6 +41,7 @@ fn child() {
     let Ok(path) = env::var("EASEL_REPOS_PATH") else { return };
     let told = |name: &str| env::var(format!("EASEL_REPOS_{name}")).unwrap();
     LEFT.store(told("LEFT").parse().unwrap(), Ordering::Relaxed);
+    EDIT_AT.store(env::var("EASEL_REPOS_EDIT").map_or(-1, |at| at.parse().unwrap()), Ordering::Relaxed);
     let request = Request {
         address: Address::parse(&told("ADDRESS")).unwrap(),
         branch: Branch::parse("main").unwrap(),
@@ -39,7 +50,8 @@ fn child() {
         limits: Limits::default(),
     };
     let synced = sync(&request, &mut go_on).unwrap();
-    assert!(!matches!(synced.outcome, Outcome::Kept { .. }), "{synced:?}");
+    let edited = matches!(&synced.outcome, Outcome::Kept { why: Why::Failed(Fault::BeingWritten(_)), .. });
+    assert!(!matches!(synced.outcome, Outcome::Kept { .. }) || edited, "{synced:?}");
     fs::write(told("PASSED"), PASSED.load(Ordering::Relaxed).to_string()).unwrap();
 }
 
@@ -80,11 +92,13 @@ fn large() -> (World, String, String) {
     let mut files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     files.push(("turns", "into a folder\n"));
     files.push(("folder/x", "turns into a file\n"));
+    files.push(("other", "same\n"));
     let old = world.origin.commit(&files);
     let texts: Vec<(String, String)> = (4..16).map(|n| (format!("dir{}/file{n}", n % 3), format!("new {n}\n"))).collect();
     let mut files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     files.push(("turns/inner", "now\n"));
     files.push(("folder", "now\n"));
+    files.push(("other", "same\n"));
     let new = world.origin.commit(&files);
     world.origin.force(&old);
     (world, old, new)
@@ -192,6 +206,71 @@ fn an_edit_after_the_kill_is_an_edit() {
         assert_eq!(world.git(&["status", "--porcelain"]), "", "at {left}");
     }
     assert!(repaired > 5, "{repaired}");
+}
+
+#[test]
+fn what_cannot_be_finished_leaves_the_commit_in_place_and_is_told() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    let whole = world.folder.path().join("whole");
+    servers::run(Command::new("cp").arg("-a").arg(world.path()).arg(&whole));
+    killed(&world, &world.path(), points(&world, &whole) - 6);
+    fs::remove_file(world.path().join("other")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(world.path().join("other")).unwrap();
+    assert!(matches!(why(world.sync()), Fault::InTheWay { path, .. } if path == "other"));
+    drop(socket);
+    fs::remove_file(world.path().join("other")).unwrap();
+    world.write("other", "same\n");
+    assert_eq!(world.sync().unwrap().outcome.commit().id, new);
+    world.assert_at(&new);
+}
+
+#[test]
+fn an_edit_at_any_moment_of_a_step_forward_is_kept_or_stays_and_is_seen() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    let whole = world.folder.path().join("whole");
+    let copy = |from: &Path, to: &Path| servers::run(Command::new("cp").arg("-a").arg(from).arg(to));
+    copy(&world.path(), &whole);
+    let counted = world.folder.path().join("counted");
+    copy(&whole, &counted);
+    let (mut stayed, mut kept) = (0, 0);
+    for at in spread(points(&world, &counted)) {
+        fs::remove_dir_all(world.path()).unwrap();
+        copy(&whole, &world.path());
+        let status = command(&world, &world.path(), -1).env("EASEL_REPOS_EDIT", at.to_string()).status().unwrap();
+        assert!(status.success(), "at {at}");
+        // One that was cut off is finished. What is in place as it was edited is an edit, in git's eyes and ours.
+        let synced = world.sync().unwrap();
+        assert_eq!(synced.outcome.commit().id, new, "at {at}: {synced:?}");
+        let branches = world.git(&["branch", "--list", "--format=%(refname:short)", "easel/*"]);
+        let status = world.git(&["status", "--porcelain"]);
+        for (path, text) in EDITS {
+            if world.read(path).as_deref() == Some(text) {
+                assert!(status.contains(path), "at {at}: {path} is edited, and git sees {status:?}");
+                stayed += 1;
+            } else {
+                let is_kept = |branch: &str| world.git(&["show", &format!("{branch}:{path}")]) == text.trim();
+                assert!(branches.lines().any(is_kept), "at {at}: {path} is lost, kept are {branches:?}");
+                kept += 1;
+            }
+        }
+        // A later step takes none of them for the commit's.
+        let newer = world.origin.commit(&[("other", "theirs\n"), ("dir1/file4", "theirs\n"), ("dir2/file11", "theirs\n")]);
+        let synced = world.sync().unwrap();
+        assert_eq!(synced.outcome.commit().id, newer, "at {at}: {synced:?}");
+        if !status.is_empty() {
+            let [aside] = &synced.put_aside[..] else { panic!("at {at}: {synced:?}") };
+            assert!(
+                EDITS.iter().all(|(path, _)| !status.contains(path) || aside.files.iter().any(|file| file == path)),
+                "{aside:?}"
+            );
+        }
+        world.origin.force(&new);
+    }
+    assert!(stayed > 0 && kept > 0, "{stayed} stayed, {kept} kept");
 }
 
 /// The commit before the newest.

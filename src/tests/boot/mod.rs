@@ -14,8 +14,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
     fs,
+    io::Read as _,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -58,20 +59,45 @@ async fn post(guest: &Guest, path: &str, body: Value) -> u16 {
     guest.api(Method::POST, path, body).await.0
 }
 
+/// Goes to another commit, or takes a rewritten history; how the repository stands then.
+async fn go(admin: &Guest, how: &str, commit: &str) -> Value {
+    assert_eq!(post(admin, &format!("/boot/repos/studio/{how}"), json!({"commit": commit})).await, 202);
+    settled(admin).await["repos"][0].clone()
+}
+
+/// What waits to be looked at, let run.
+async fn accept(admin: &Guest) -> Value {
+    let (_, scripts) = admin.api(Method::GET, "/tools/sketch/scripts", Value::Null).await;
+    assert_eq!(post(admin, "/tools/sketch/scripts", json!({"fingerprint": scripts["fingerprint"]})).await, 204);
+    scripts
+}
+
+/// `easel sync` by hand.
+fn by_hand(folder: &Path) -> Command {
+    let mut command = easel();
+    command.arg("sync").arg("--config").arg(folder.join("easel.toml")).arg("--data").arg(folder.join("data"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn sync_by_hand(folder: &Path) -> (Option<i32>, String) {
+    let output = by_hand(folder).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Clones by hand what a host that nobody has compared shows: refused, pinned, and taken.
 fn first_clone(folder: &Path, remote: &Remote) {
-    let sync = || {
-        let mut command = easel();
-        command.arg("sync").arg("--config").arg(folder.join("easel.toml")).arg("--data").arg(folder.join("data"));
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
     fs::write(folder.join("easel.toml"), remote.toml(false)).unwrap();
-    let (code, said) = sync();
+    let (code, said) = sync_by_hand(folder);
     assert!(code == Some(1) && said.contains(&remote.fingerprint()), "{said}");
     repos::pin(&folder.join("remote/keys"), &host_of(&said), &remote.fingerprint()).unwrap();
-    let (code, said) = sync();
+    let (code, said) = sync_by_hand(folder);
     assert!(code == Some(0) && said.contains("The studio's tools"), "{said}");
+}
+
+/// The versions of tools whose copies are kept.
+fn versions(folder: &Path) -> usize {
+    fs::read_dir(folder.join("data/synced")).unwrap().count()
 }
 
 /// The host as the refusal names it.
@@ -117,44 +143,47 @@ async fn new_scripts_wait_until_an_admin_has_seen_them_and_a_bad_commit_is_left_
     let (_, scripts) = ada.api(Method::GET, "/tools/sketch/scripts", Value::Null).await;
     let files = scripts["files"].as_array().unwrap();
     assert!(files.len() == 1 && files[0]["text"].as_str().unwrap().contains("+exit 7 # a mistake"), "{scripts}");
-    assert_eq!(post(&ada, "/tools/sketch/scripts", json!({"fingerprint": scripts["fingerprint"]})).await, 204);
+    assert_eq!(scripts["before"], json!(good));
+    accept(&ada).await;
     assert_eq!(post(&zoe, "/tools/sketch/start", json!({})).await, 202);
     ada.until("sketch", "broken").await;
 
     // Back to the commit that worked; the remote's newest is not taken again, until it has a newer one.
     let (_, history) = ada.api(Method::GET, "/boot/repos/studio/commits", Value::Null).await;
     assert_eq!(history["items"].as_array().unwrap().len(), 2);
-    assert_eq!(post(&ada, "/boot/repos/studio/commit", json!({"commit": "0".repeat(40)})).await, 409);
-    assert_eq!(post(&ada, "/boot/repos/studio/commit", json!({"commit": good})).await, 200);
-    let repo = sync(&ada).await;
-    assert_eq!((&repo["report"]["came"]["what"], &repo["report"]["commit"]["id"]), (&json!("went-back"), &json!(good)), "{repo}");
-    let (_, scripts) = ada.api(Method::GET, "/tools/sketch/scripts", Value::Null).await;
-    assert_eq!(post(&ada, "/tools/sketch/scripts", json!({"fingerprint": scripts["fingerprint"]})).await, 204);
+    assert_eq!(post(&ada, "/boot/repos/studio/commit", json!({"commit": "0".repeat(40)})).await, 404);
+    for repo in [go(&ada, "commit", &good).await, sync(&ada).await] {
+        let is = (&repo["report"]["came"]["what"], &repo["report"]["commit"]["id"]);
+        assert_eq!(is, (&json!("went-back"), &json!(good)), "{repo}");
+    }
+    accept(&ada).await;
     assert_eq!(post(&zoe, "/tools/sketch/start", json!({})).await, 202);
     ada.until("sketch", "running").await;
-    stops_as_it_began(&remote, &ada, &zoe, &folder.path().join("data/workspace/sketch/unseen")).await;
+    stops_as_it_began(&remote, &ada, &zoe, folder.path()).await;
 }
 
 /// What runs keeps the scripts that it began with, and is stopped by them, whatever came meanwhile: others, or none at all.
-async fn stops_as_it_began(remote: &Remote, ada: &Guest, zoe: &Guest, unseen: &Path) {
+async fn stops_as_it_began(remote: &Remote, ada: &Guest, zoe: &Guest, folder: &Path) {
+    let unseen = folder.join("data/workspace/sketch/unseen");
     let script = "#!/usr/bin/env bash\nset -euo pipefail\ntouch \"$EASEL_TOOL_DIR/unseen\"\nkill -TERM \"$EASEL_PID\"\n";
     fs::write(remote.work().join("setup/sketch/kill_sketch.sh"), script).unwrap();
     let start = remote.work().join("setup/sketch/start_sketch.sh");
     fs::write(&start, fs::read_to_string(&start).unwrap().replace("exit 7 # a mistake", "")).unwrap();
     let newest = remote.push("End otherwise");
     assert_eq!(sync(ada).await["report"]["commit"]["id"], json!(newest));
+    assert_eq!(versions(folder), 2, "the one that runs, and the newest");
     assert_eq!(post(zoe, "/tools/sketch/stop", json!({})).await, 202);
     ada.until("sketch", "stopped").await;
     assert!(!unseen.exists());
 
-    let (_, scripts) = ada.api(Method::GET, "/tools/sketch/scripts", Value::Null).await;
-    assert_eq!(post(ada, "/tools/sketch/scripts", json!({"fingerprint": scripts["fingerprint"]})).await, 204);
+    accept(ada).await;
     assert_eq!(post(zoe, "/tools/sketch/start", json!({})).await, 202);
     ada.until("sketch", "running").await;
     fs::remove_dir_all(remote.work().join("setup/sketch")).unwrap();
     fs::write(remote.work().join("setup/README.md"), "No tools any more.\n").unwrap();
     remote.push("No tools");
     sync(ada).await;
+    assert_eq!(versions(folder), 1, "the one that runs");
     assert_eq!(zoe.tool("sketch").await["may"]["stop"], true);
     assert_eq!(post(zoe, "/tools/sketch/stop", json!({})).await, 202);
     let begin = Instant::now();
@@ -211,13 +240,107 @@ async fn the_last_good_copy_runs_while_the_remote_is_down_or_not_who_it_was() {
         (&json!("rewritten"), &json!(newest)),
         "{repo}"
     );
-    assert_eq!(post(&ada, "/boot/repos/studio/rewritten", json!({"commit": rewritten})).await, 200);
-    let now = boot(&ada).await;
-    assert_eq!((&now["repos"][0]["report"]["commit"]["id"], &now["repos"][0]["behind"]), (&json!(rewritten), &Value::Null));
+    assert_eq!(post(&ada, "/boot/repos/studio/rewritten", json!({"commit": newest})).await, 404, "it is not what is offered");
+    let repo = go(&ada, "rewritten", &rewritten).await;
+    assert_eq!((&repo["report"]["commit"]["id"], &repo["behind"]), (&json!(rewritten), &Value::Null));
+    // In a shell, it is the studio that does it: two never change one work tree.
+    let (code, said) = sync_by_hand(folder.path());
+    assert!(code == Some(0) && said.contains("The studio does it now") && said.contains("/sessions/"), "{said}");
+    settled(&ada).await;
     // The whole is in terminals that can be read up, begun by Easel itself at the start.
     let (_, sessions) = ada.api(Method::GET, "/sessions", Value::Null).await;
     let syncs: Vec<_> = sessions["items"].as_array().unwrap().iter().filter(|s| s["action"] == "sync").collect();
-    assert_eq!(syncs.len(), 4, "{sessions}");
+    assert_eq!(syncs.len(), 6, "{sessions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_what_was_committed_and_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = Remote::start(folder.path(), free_port());
+    // Lines that look like headers of a difference.
+    let helper = remote.work().join("setup/sketch/helper.py");
+    fs::write(&helper, "++ __import__('os').system('true')\n-- x\n").unwrap();
+    remote.push("A helper");
+    first_clone(folder.path(), &remote);
+    let program = program(folder.path(), &remote, false);
+    set_password(&program, "ada", PASSWORD);
+    let ada = Guest::admin(&program).await;
+    settled(&ada).await;
+    let scripts = accept(&ada).await;
+    let text = |scripts: &Value, name: &str| {
+        let file = scripts["files"].as_array().unwrap().iter().find(|file| file["path"].as_str().unwrap().ends_with(name));
+        file.unwrap_or_else(|| panic!("no {name} in {scripts}"))["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(text(&scripts, "helper.py"), "@@ -0,0 +1,2 @@\n+++ __import__('os').system('true')\n+-- x\n");
+    assert!(text(&scripts, "lib/easel.sh").contains("+readonly CONFIG_ERROR"), "what Easel adds is part of it");
+
+    // What somebody writes into the work tree is in nobody's way, and is not run.
+    let local = folder.path().join("data/repos/studio/setup/sketch");
+    fs::write(local.join("install_sketch.sh"), "#!/usr/bin/env bash\nset -euo pipefail\nexit 9\n").unwrap();
+    fs::write(local.join("more.sh"), "exit 9\n").unwrap();
+    let repo = sync(&ada).await;
+    assert_eq!(repo["report"]["came"]["what"], "up-to-date", "{repo}");
+    assert_eq!(ada.tool("sketch").await["unseen"], false);
+    assert_eq!(post(&ada, "/tools/sketch/install", json!({})).await, 202);
+    ada.until("sketch", "stopped").await;
+
+    // A difference to what was let run, not to what was there before: two commits at once are one.
+    fs::write(&helper, "++ one\n").unwrap();
+    remote.push("One");
+    sync(&ada).await;
+    fs::write(&helper, "++ two\n").unwrap();
+    remote.push("Two");
+    sync(&ada).await;
+    let scripts = accept(&ada).await;
+    assert_eq!(scripts["files"].as_array().unwrap().len(), 1, "{scripts}");
+    let shown = text(&scripts, "helper.py");
+    assert!(shown.contains("-++ __import__") && shown.ends_with("+++ two\n") && !shown.contains("one"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_is_cancelled_ends_in_order_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut remote = Remote::start(folder.path(), free_port());
+    first_clone(folder.path(), &remote);
+    let good = remote.git(&["rev-parse", "HEAD"]);
+    // Connections are taken by the system, and nobody answers.
+    let _silent = remote.silent();
+    let mut sync = by_hand(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut output = sync.stdout.take().unwrap();
+    while !said.contains("asking the remote") {
+        let mut bytes = [0; 200];
+        let n = output.read(&mut bytes).unwrap();
+        assert!(n > 0, "{said}");
+        said += &String::from_utf8_lossy(&bytes[..n]);
+    }
+    let begin = Instant::now();
+    let pid = sync.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(sync.wait().unwrap().code(), Some(130));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let kept: Value = serde_json::from_slice(&fs::read(folder.path().join("data/state/sync.json")).unwrap()).unwrap();
+    assert_eq!((&kept[0]["commit"]["id"], &kept[0]["came"]), (&json!(good), &json!({"what": "failed", "why": "cancelled"})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_repository_in_the_same_place_lends_nothing_to_the_studio() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = Remote::start(folder.path(), free_port());
+    first_clone(folder.path(), &remote);
+    let config = folder.path().join("easel.toml");
+    fs::write(&config, remote.toml(false).replace("studio.git", "other.git")).unwrap();
+    let named = folder.path().join("users.toml");
+    fs::write(&named, "[[user]]\nname = \"Ada\"\nrole = \"admin\"\n").unwrap();
+    let arguments = ["--config", config.to_str().unwrap(), "--users", named.to_str().unwrap()];
+    let program = Program::start_from(folder.path(), &arguments, &[]);
+    set_password(&program, "ada", PASSWORD);
+    let ada = Guest::admin(&program).await;
+    let started = settled(&ada).await;
+    let (steps, repo) = (&started["steps"], &started["repos"][0]);
+    assert!(repo["report"]["commit"].is_null() && repo["behind"].as_str().unwrap().contains("move the folder away"), "{repo}");
+    assert!(steps[1]["state"] == "degraded" && steps[1]["why"].as_str().unwrap().contains("move the folder away"), "{steps}");
+    assert_eq!(ada.api(Method::GET, "/tools/sketch", Value::Null).await.0, 404);
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::fs;
 async fn an_admin_sees_what_changed_lets_it_run_and_syncs_in_a_live_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let mut remote = Remote::start(folder.path(), free_port());
+    // What looks like a header, and what turns the text around it.
+    fs::write(remote.work().join("setup/sketch/helper.py"), "++ evil\n# \u{202e}nothing\r hidden\n").unwrap();
+    remote.push("A helper");
     first_clone(folder.path(), &remote);
     remote.down();
     let program = program(folder.path(), &remote, false);
@@ -25,6 +28,9 @@ async fn an_admin_sees_what_changed_lets_it_run_and_syncs_in_a_live_terminal() {
     assert!(b.text(&format!("{card} .why")).await.contains("Scripts changed"));
     b.click(&format!("{card} [data-act=review]")).await;
     b.see("dialog[open] .diffs details").await;
+    let shown = b.run("return [...document.querySelectorAll('dialog[open] .diff')].map((pre) => pre.textContent).join('')").await;
+    let shown = shown.as_str().unwrap().to_owned();
+    assert!(shown.contains("+++ evil\n+# \\u{202e}nothing\\u{d} hidden\n"), "{shown}");
     access::settle(&b).await;
     all.extend(access::findings(&b, &access::axe()).await);
     b.screenshot("tools-review").await;

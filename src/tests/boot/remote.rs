@@ -4,7 +4,7 @@
 use crate::tool_folder::{free_port, write};
 use std::{
     fs,
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -75,6 +75,12 @@ impl Remote {
             let _ = sshd.kill();
             let _ = sshd.wait();
         }
+    }
+
+    /// Listens no more, and somebody else does who says nothing.
+    pub(super) fn silent(&mut self) -> TcpListener {
+        self.down();
+        TcpListener::bind(("127.0.0.1", self.port)).unwrap()
     }
 
     /// Where whoever pushes works.

@@ -1,7 +1,7 @@
 // How the studio started and how its repositories stand; sync, go to another commit, take a rewritten history, pin a host's key.
 // Looked at anew while the page is seen.
 
-import { get, send } from "../api";
+import { get, send, wordsOf } from "../api";
 import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { moment } from "../words";
@@ -25,7 +25,7 @@ interface Report {
   at: number;
   commit: Commit | null;
   came: Came;
-  put_aside: { branch: string; files: string[] }[];
+  put_aside: { branch: string; files: string[]; more: number }[];
 }
 interface Repo {
   name: string;
@@ -50,7 +50,6 @@ interface State {
 }
 
 const EVERY_MS = 2_000;
-let again: () => void = () => {};
 const short = (id: string): string => id.slice(0, 10);
 const inWords = (commit: Commit): string => `${short(commit.id)} ${commit.summary}`;
 
@@ -107,15 +106,18 @@ function acts(repo: Repo): Node[] {
       }),
     );
   }
-  if (repo.report?.commit) button("Another commit", () => void choose(repo));
+  if (repo.report?.commit) button("Another commit", () => void choose(repo).catch((e: unknown) => toast(wordsOf(e), { bad: true })));
   return out;
 }
 
-async function move(repo: Repo, how: "commit" | "rewritten", commit: string): Promise<void> {
-  await send("POST", `/boot/repos/${repo.name}/${how}`, { commit });
-  toast(`${repo.name} is at ${short(commit)}.`);
-  again();
+/** Work on repositories goes on in a terminal, whoever looks. */
+async function work(path: string, body?: unknown): Promise<void> {
+  const { session } = await send<{ session: string }>("POST", path, body);
+  location.assign(`/sessions/${session}`);
 }
+
+const move = (repo: Repo, how: "commit" | "rewritten", commit: string): Promise<void> => work(`/boot/repos/${repo.name}/${how}`, { commit });
+const syncNow = (): Promise<void> => work("/boot/sync");
 
 /** Lets an admin choose a commit of the history to go to. */
 async function choose(repo: Repo): Promise<void> {
@@ -149,18 +151,14 @@ function card(repo: Repo): HTMLElement {
   }
   if (repo.behind) lines.push(make("p", { class: "quiet" }, repo.behind));
   for (const aside of report?.put_aside ?? []) {
-    lines.push(make("p", { class: "quiet" }, `Edited here and kept on branch ${aside.branch}: ${aside.files.join(", ") || "commits"}.`));
+    const more = aside.more > 0 ? ` and ${aside.more} more` : "";
+    lines.push(make("p", { class: "quiet" }, `Edited here and kept on branch ${aside.branch}: ${aside.files.join(", ") || "commits"}${more}.`));
   }
   if (report) lines.push(make("p", { class: "meta" }, `Asked ${moment(new Date(report.at))}`));
   const head = make("div", { class: "row between row--wrap" }, make("h2", {}, repo.name), state(repo));
   const from = make("p", { class: "meta" }, `${repo.url}, branch ${repo.branch}${repo.required ? ", required" : ""}`);
   const buttons = make("div", { class: "row row--wrap" }, ...acts(repo));
   return make("section", { class: "card repo", "data-repo": repo.name }, head, from, make("div", {}, ...lines), buttons);
-}
-
-async function syncNow(): Promise<void> {
-  const { session } = await send<{ session: string }>("POST", "/boot/sync");
-  location.assign(`/sessions/${session}`);
 }
 
 export function start(): void {
@@ -181,12 +179,12 @@ export function start(): void {
     setText(link, now.syncing ? "Watch the sync" : "The last sync");
   };
   show(embedded<State>("boot"));
-  again = whileSeen(EVERY_MS, async () => show(await get<State>("/boot")), showLost);
+  whileSeen(EVERY_MS, async () => show(await get<State>("/boot")), showLost);
   byId("sync").addEventListener("click", () => {
     byId("sync").ariaBusy = "true";
     syncNow().catch((e: unknown) => {
       byId("sync").ariaBusy = null;
-      toast(e instanceof Error ? e.message : String(e), { bad: true });
+      toast(wordsOf(e), { bad: true });
     });
   });
 }

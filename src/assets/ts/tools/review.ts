@@ -10,7 +10,8 @@ interface File {
   kind: "added" | "changed" | "removed";
   added: number;
   removed: number;
-  text: string | null;
+  /** Every line is one of the file, behind a space, + or -, or begins with @@ and says where the next ones are. */
+  text: string;
   cut: boolean;
 }
 interface Unseen {
@@ -20,23 +21,27 @@ interface Unseen {
   files: File[];
 }
 
-/** One line of a difference; headers of the unified form are left out but for the places. */
-function line(text: string): HTMLElement | null {
-  if (/^(diff |index |--- |\+\+\+ |new file|deleted file|old mode|new mode)/.test(text)) return null;
+/** What would not be seen, or would turn the text around it, by its number: what is looked at must be what runs. */
+function visible(text: string): string {
+  return text.replace(/[^\P{C}\t]|[\u2028\u2029\u115f\u1160\u3164\uffa0]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** One line of a difference. None is left out, whatever it looks like. */
+function line(text: string): HTMLElement {
   const kind = text.startsWith("+") ? "came" : text.startsWith("-") ? "went" : text.startsWith("@@") ? "place" : "";
-  return make("span", { class: kind || null }, `${text}\n`);
+  return make("span", { class: kind || null }, `${visible(text)}\n`);
 }
 
 function file(one: File): HTMLElement {
   const sum = [one.added > 0 ? `+${one.added}` : "", one.removed > 0 ? `−${one.removed}` : ""].filter(Boolean).join(" ");
-  const head = make("summary", {}, make("b", { class: "mono" }, one.path), make("span", { class: "meta num" }, `${one.kind} ${sum}`.trim()));
-  const body = one.text === null ? make("p", { class: "quiet" }, "It is no text.") : make("pre", { class: "diff", tabindex: 0 });
-  for (const text of (one.text ?? "").split("\n")) {
-    const made = text === "" ? null : line(text);
-    if (made) body.append(made);
-  }
+  const head = make("summary", {}, make("b", { class: "mono" }, visible(one.path)), make("span", { class: "meta num" }, `${one.kind} ${sum}`.trim()));
+  const body = make("pre", { class: "diff", tabindex: 0 });
+  const lines = one.text.split("\n");
+  // What comes after the last line's end is no line.
+  if (lines.at(-1) === "") lines.pop();
+  body.append(...lines.map(line));
   if (one.cut) body.append(make("span", { class: "place" }, "The rest is not shown; look in the repository.\n"));
-  return make("details", { open: one.kind === "changed" }, head, body);
+  return make("details", { open: one.kind === "changed" || one.cut }, head, body);
 }
 
 /** Shows what changed; whether an admin let it run. */
@@ -80,7 +85,7 @@ export async function review(tool: Tool): Promise<boolean> {
   });
   try {
     unseen = await get<Unseen>(`/tools/${tool.id}/scripts`);
-    const since = unseen.before ? `since ${unseen.before.slice(0, 10)}` : "none of them ran here before";
+    const since = unseen.before ? `since ${unseen.before.slice(0, 10)}` : "all of them";
     setText(said, `${plural(unseen.files.length, "file")}, commit ${unseen.commit.slice(0, 10)}, ${since}. They run with the rights of the tool.`);
     files.replaceChildren(...unseen.files.map(file));
     accept.disabled = false;

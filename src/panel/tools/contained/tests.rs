@@ -13,7 +13,7 @@ fn image() -> ImageId {
 
 fn spec_with(rest: &str, token: &str, user: Option<(u32, u32)>) -> ContainerSpec {
     let spec = ToolSpec::parse(ToolId::parse("t").unwrap(), &format!("{TOOL}{rest}")).unwrap();
-    let folder = ToolFolder { spec, path: "/s/t".into(), actions: Default::default(), choices: None };
+    let folder = ToolFolder { spec, path: "/s/t".into(), actions: Default::default(), choices: None, version: None };
     let places = Places { workspace: "/w".into(), models: "/m".into(), backup: "/b".into(), uv: None };
     let profile = Some(("zoe".to_owned(), PathBuf::from("/o/zoe/t")));
     let start = Start { port: 40_001, base_url: Some("https://p".into()), token: Some(Secret::new(token)), profile };

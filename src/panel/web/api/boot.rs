@@ -10,6 +10,7 @@ use crate::{
         sync::{CommitView, RepoReport},
     },
     error::AppError,
+    sessions::SessionId,
     web::auth::Admin,
 };
 use actix_web::{
@@ -103,7 +104,7 @@ pub struct SyncBegun {
 pub async fn sync(app: Data<App>, admin: Admin) -> Result<HttpResponse, AppError> {
     let session = app.boot.sync_now(admin.artist.profile.id.clone()).await?;
     note(&app, &admin, "sync the repositories").await?;
-    Ok(HttpResponse::Accepted().json(SyncBegun { session: session.as_str().to_owned() }))
+    Ok(begun(&session))
 }
 
 /// The commits of a repository.
@@ -127,22 +128,26 @@ pub struct WhichCommit {
     commit: String,
 }
 
-/// Goes to a commit of a repository's history. It stays there until the remote has something newer than what was left.
-#[utoipa::path(post, path = "/api/v1/boot/repos/{name}/commit", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 200, body = BootState)))]
-pub async fn go_to(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<Json<BootState>, AppError> {
+/// Goes to a commit of a repository's history, in a terminal. It stays there until the remote has something newer than what was left.
+#[utoipa::path(post, path = "/api/v1/boot/repos/{name}/commit", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 202, body = SyncBegun)))]
+pub async fn go_to(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<HttpResponse, AppError> {
     let WhichCommit { commit } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    app.boot.go_to(&name, &commit).await?;
+    let session = app.boot.go_to(&name, &commit, admin.artist.profile.id.clone()).await?;
     note(&app, &admin, &format!("go to commit {commit} of {name}")).await?;
-    Ok(Json(state(&app)))
+    Ok(begun(&session))
 }
 
-/// Takes a history that the remote has rewritten, up to the commit that was shown.
-#[utoipa::path(post, path = "/api/v1/boot/repos/{name}/rewritten", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 200, body = BootState)))]
-pub async fn rewritten(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<Json<BootState>, AppError> {
+/// Takes a history that the remote has rewritten, up to the commit that was shown, in a terminal.
+#[utoipa::path(post, path = "/api/v1/boot/repos/{name}/rewritten", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 202, body = SyncBegun)))]
+pub async fn rewritten(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<HttpResponse, AppError> {
     let WhichCommit { commit } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    app.boot.accept_rewritten(&name, &commit).await?;
+    let session = app.boot.accept_rewritten(&name, &commit, admin.artist.profile.id.clone()).await?;
     note(&app, &admin, &format!("take the rewritten history of {name} at {commit}")).await?;
-    Ok(Json(state(&app)))
+    Ok(begun(&session))
+}
+
+fn begun(session: &SessionId) -> HttpResponse {
+    HttpResponse::Accepted().json(SyncBegun { session: session.as_str().to_owned() })
 }
 
 /// Which key of a host.

@@ -4,9 +4,9 @@ use super::body;
 use crate::{
     App,
     audit::{Deed, Kind},
-    boot::repos::ChangedFile,
+    boot::changes::{ChangedFile, Changes},
     error::AppError,
-    tools::ToolId,
+    tools::{ToolId, Version},
     web::{api::tools::viewer, auth::Admin},
 };
 use actix_web::{
@@ -22,9 +22,9 @@ pub struct UnseenScripts {
     fingerprint: String,
     /// The commit that they came with.
     commit: String,
-    /// The commit of those that were let run before; none: none ever were.
+    /// The commit of those that were let run before, and that these are held beside; none: all are listed.
     before: Option<String>,
-    /// What changed, in the tool's own folder and in the functions that all scripts share.
+    /// What changed, in all that its scripts may use: the tool's own folder, the functions that scripts share, the list of choices.
     files: Vec<ChangedFile>,
 }
 
@@ -33,8 +33,9 @@ pub struct UnseenScripts {
 pub async fn get(app: Data<App>, _admin: Admin, id: Path<String>) -> Result<Json<UnseenScripts>, AppError> {
     let id = ToolId::parse(&id).map_err(|_| AppError::NotFound)?;
     let unseen = app.tools.get(&id).await?.unseen.ok_or(AppError::NotFound)?;
-    let files = app.boot.changes(&id, &unseen).await?;
-    Ok(Json(UnseenScripts { fingerprint: unseen.fingerprint, commit: unseen.commit, before: unseen.before, files }))
+    let Version { fingerprint, commit } = unseen.version.clone();
+    let Changes { since, files } = app.boot.changes(unseen).await?;
+    Ok(Json(UnseenScripts { fingerprint, commit, before: since, files }))
 }
 
 /// Which scripts were looked at.
