@@ -10,7 +10,7 @@ for arg in "$@"; do
     *) echo "usage: setup/test.sh [--long]" >&2; exit 2 ;;
   esac
 done
-# Not EASEL_…: those are settings of the program, which refuses one that it does not know.
+# Not one of the settings of the program, which refuses one that it does not know.
 export TESTS_LONG=$long
 
 step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs AI-Toolkit: its pages on the port that Easel chose, and the worker that trains. When one of them ends, both do.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/easel.sh"
+source "$LIB/database.sh"
 
 need EASEL_HOST EASEL_PORT EASEL_TOKEN
 ready

@@ -7,6 +7,7 @@ source "$LIB/nodes.sh"
 need_program git
 if [ -z "${EASEL_PICKS:-}" ]; then
   EASEL_PICKS=$(present_nodes)
+  EASEL_PICKS=${EASEL_PICKS:-$NO_NODES}
   export EASEL_PICKS
 fi
 reinstall "$(dirname "${BASH_SOURCE[0]}")/install_comfy.sh" models output input user -- custom_nodes

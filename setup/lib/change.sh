@@ -19,11 +19,20 @@ interrupted() { [ ! -f "$CHANGING" ] || value "$CHANGING" change; }
 # Writes the note of change $1, with further key=value lines.
 note() { printf '%s\n' "change=$1" "${@:2}" | put "$CHANGING"; }
 
+# Lets a signal end this script only once what it runs has ended, which got the same signal: whoever goes back must not
+# find a program that still writes.
+end_in_order() {
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
 # Begins an installation, or takes up one that was interrupted.
 begin_install() {
   # After an interruption, files of a package may be missing that its own list has: the environment is made anew, out
   # of the caches.
   if [ -n "${REINSTALLING:-}" ]; then
+    end_in_order
     rm -f "$APP/venv/.whole"
     return 0
   fi
@@ -47,6 +56,9 @@ close_change() {
   keep_earlier
   rm -f "$CHANGING" "$MARK_BEFORE" "$PACKAGES_BEFORE"
 }
+
+# Did an update that was ended before its last line say its last word? Then it was done.
+is_complete() { [ -f "$MARK_BEFORE" ] && ! cmp -s "$INSTALLED" "$MARK_BEFORE"; }
 
 # What was there before an update stays within reach, if the update brought anything new.
 keep_earlier() {
@@ -73,8 +85,7 @@ ready() {
 # out, and the version before the last update comes back.
 begin_update() {
   finish_reinstall
-  if [ "$(interrupted)" = update ] && [ -f "$MARK_BEFORE" ] && ! cmp -s "$INSTALLED" "$MARK_BEFORE"; then
-    # Killed with its last word said: it was done.
+  if [ "$(interrupted)" = update ] && is_complete; then
     close_change
     [ -z "${EASEL_GO_BACK:-}" ] || { warn "an interrupted update was complete"; exit 0; }
   fi
@@ -93,6 +104,7 @@ begin_update() {
       ;;
   esac
   trap 'undo_update $?' EXIT
+  end_in_order
   if [ -n "${EASEL_GO_BACK:-}" ]; then
     go_back
     exit 0
@@ -116,13 +128,19 @@ go_back() {
   finish "$version" "$commit"
 }
 
-# Runs when an update script ends, however it ends.
+# Runs when an update script ends, however it ends. Whether it is done is said by the note alone: where a signal ends a
+# script without a trap, bash says 0 here.
 undo_update() {
   local code=$1 from
   trap - EXIT
-  if [ "$code" -eq 0 ] || [ "$(interrupted)" != update ]; then
-    exit "$code"
+  # The way back is not left half-way because whoever ends the script asks twice.
+  trap '' TERM HUP INT
+  [ "$(interrupted)" = update ] || exit "$code"
+  if is_complete; then
+    close_change
+    exit 0
   fi
+  [ "$code" -ne 0 ] || code=1
   from=$(value "$CHANGING" from)
   warn "the update failed; going back to what was there"
   if { [ -z "$from" ] || go_to "$APP" "$from"; } &&

@@ -3,10 +3,13 @@
 
 NODES_FILE=$LIB/../comfy/nodes.txt
 NODES=$APP/custom_nodes
+# In EASEL_PICKS: none of them, since empty means all.
+NO_NODES=-
 
 # The lines "URL REF" of the nodes that are wanted: what EASEL_PICKS names, by folder name or as a URL of its own, or all.
 wanted_nodes() {
   local pick line found listed
+  [ "${EASEL_PICKS:-}" != "$NO_NODES" ] || return 0
   listed=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$NODES_FILE")
   if [ -z "${EASEL_PICKS:-}" ]; then
     printf '%s\n' "$listed"
@@ -45,6 +48,7 @@ install_nodes() {
   mkdir -p "$NODES"
   hold_torch "$APP/venv"
   while read -r url want; do
+    [ -n "$url" ] || continue
     name=$(repository_name "$url")
     printf '%s\n' "$name"
     install_node "$url" "$NODES/$name" "${want:-HEAD}" </dev/null || FAILED_NODES+=("$name")

@@ -7,9 +7,13 @@
 
 OLD=$APP.old
 INSTALLED_BEFORE=$INSTALLED.before
+# The note of an update or an installation that was interrupted before: whoever goes back to that finds it again.
+NOTE_BEFORE=$CHANGING.before
+# What else a script wants done once what is people's is back: the name of a function.
+AFTER_BACK=true
 
 # reinstall INSTALL_SCRIPT KEPT… [-- ASIDE…]: paths below the program's folder. KEPT ones are put aside and come back,
-# ASIDE ones stay in the backup. When the installation fails, everything is as it was.
+# ASIDE ones stay in the backup. When the installation fails, or is ended by a signal, everything is as it was.
 reinstall() {
   local script=$1 inner
   shift
@@ -22,14 +26,13 @@ reinstall() {
     remember "$@"
   fi
   if [ "$(value "$CHANGING" phase)" = out ]; then
+    trap 'undo_reinstall $?' EXIT
+    end_in_order
     step "Putting models, outputs and settings aside"
     put_aside
-    if ! REINSTALLING=1 STEPS_BEFORE=1 STEPS_AFTER=1 bash "$script"; then
-      warn "the installation failed; going back to what was there"
-      put_back
-      die "It could not be reinstalled. Everything is as it was."
-    fi
+    REINSTALLING=1 STEPS_BEFORE=1 STEPS_AFTER=1 bash "$script" || die "The new one could not be installed."
     sed 's/^phase=out$/phase=back/' "$CHANGING" | put "$CHANGING"
+    trap - EXIT HUP INT TERM
   fi
   # shellcheck disable=SC2034 # read by step
   STEPS_DONE=$((STEPS_ALL - 1))
@@ -37,9 +40,23 @@ reinstall() {
   bring_back
 }
 
+# Runs when the script ends before the new one is whole, however it ends.
+undo_reinstall() {
+  local code=$1
+  trap - EXIT
+  # The way back is not left half-way because whoever ends the script asks twice.
+  trap '' TERM HUP INT
+  [ "$code" -ne 0 ] || code=1
+  [ "$(value "$CHANGING" phase)" = out ] || exit "$code"
+  warn "the installation failed; going back to what was there"
+  put_back
+  die "It could not be reinstalled. Everything is as it was."
+}
+
 # Writes the note: where things are put aside, and which.
 remember() {
   local backup kind=kept path lines=()
+  if [ -f "$CHANGING" ]; then put "$NOTE_BEFORE" <"$CHANGING"; else rm -f "$NOTE_BEFORE"; fi
   backup=$(backup_folder)
   for path in "$@"; do
     if [ "$path" = -- ]; then
@@ -70,7 +87,7 @@ put_aside() {
   backup=$(value "$CHANGING" backup)
   [ ! -f "$INSTALLED" ] || mv -T "$INSTALLED" "$INSTALLED_BEFORE"
   while IFS= read -r path; do
-    [ ! -e "$APP/$path" ] || move "$APP/$path" "$backup/$path"
+    ! there "$APP/$path" || move "$APP/$path" "$backup/$path"
   done < <(value "$CHANGING" kept && value "$CHANGING" aside)
   mkdir -p "$APP"
   mv -T "$APP" "$OLD"
@@ -87,23 +104,30 @@ put_back() {
     mv -T "$OLD" "$APP"
   fi
   while IFS= read -r path; do
-    [ ! -e "$backup/$path" ] || merge "$backup/$path" "$APP/$path"
+    ! there "$backup/$path" || merge "$backup/$path" "$APP/$path" || left_behind "$backup/$path"
   done < <(value "$CHANGING" kept && value "$CHANGING" aside)
   [ ! -f "$INSTALLED_BEFORE" ] || mv -fT "$INSTALLED_BEFORE" "$INSTALLED"
-  rm -f "$CHANGING"
-  find "$backup" -depth -type d -empty -delete
+  if [ -f "$NOTE_BEFORE" ]; then mv -fT "$NOTE_BEFORE" "$CHANGING"; else rm -f "$CHANGING"; fi
+  clear_backup "$backup"
 }
+
+# One thing that does not come back must not keep the tool from ever being whole again: it is told, and stays.
+left_behind() { warn "not all of $1 could be moved back; what is left lies there"; }
+
+# Takes away what of a backup is empty.
+clear_backup() { [ ! -d "$1" ] || find "$1" -depth -type d -empty -delete; }
 
 # The new one gets what is people's.
 bring_back() {
   local backup path
   backup=$(value "$CHANGING" backup)
   while IFS= read -r path; do
-    [ ! -e "$backup/$path" ] || merge "$backup/$path" "$APP/$path"
+    ! there "$backup/$path" || merge "$backup/$path" "$APP/$path" || left_behind "$backup/$path"
   done < <(value "$CHANGING" kept)
   rm -rf "$OLD"
-  rm -f "$INSTALLED_BEFORE" "$MARK_BEFORE" "$PACKAGES_BEFORE" "$EARLIER" "$PACKAGES_EARLIER" "$CHANGING"
-  find "$backup" -depth -type d -empty -delete
+  "$AFTER_BACK" || die "What came back could not be made ready for the new version. Running this again tries it again."
+  rm -f "$INSTALLED_BEFORE" "$NOTE_BEFORE" "$MARK_BEFORE" "$PACKAGES_BEFORE" "$EARLIER" "$PACKAGES_EARLIER" "$CHANGING"
+  clear_backup "$backup"
   [ ! -d "$backup" ] || warn "kept in $backup: $(find "$backup" -mindepth 1 -maxdepth 1 -printf '%f ')"
 }
 

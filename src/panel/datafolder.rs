@@ -65,10 +65,9 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Field 22 of `/proc/PID/stat`. The name in field 2 may hold anything, so it is counted from its end.
+/// When a process began, which tells two owners of one number apart.
 fn start_of(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+    supervise::Stat::of(pid).map(|stat| stat.began)
 }
 
 /// Why the data folder cannot be used.

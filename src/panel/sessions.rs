@@ -26,6 +26,8 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 /// Transcripts are kept so long, and each tool's newest for good.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// And so many of each tool and action: one that crashes every minute would leave a hundred thousand in that time.
+const MOST_OF_EACH: u32 = 500;
 /// The folder of transcripts of free shells.
 const SHELLS: &str = "shell";
 /// What is asked to end when the panel ends gets so long before it is killed.
@@ -218,7 +220,7 @@ impl Sessions {
     /// When the store refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let before = self.0.clock.ms() - KEPT.as_millis() as i64;
-        for (id, tool) in self.0.store.run(move |c| table::prune(c, before)).await? {
+        for (id, tool) in self.0.store.run(move |c| table::prune(c, before, MOST_OF_EACH)).await? {
             let path = format!("{}/{id}.log", tool.as_deref().unwrap_or(SHELLS));
             if let Err(e) = self.0.transcripts.remove(&path) {
                 tracing::warn!("the old transcript {path} was not removed: {e}");

@@ -52,8 +52,30 @@ struct State {
     history: History,
     /// When somebody last asked, ms.
     asked: i64,
-    /// When the disk was last walked through, ms, or is being.
+    /// When the disk was last walked through to the end, ms.
     walked: i64,
+    /// It is being walked through.
+    walking: bool,
+}
+
+impl State {
+    /// Whether the disk is walked through from now on: never twice at once, and with some time between two walks.
+    fn may_walk(&mut self, at: i64) -> bool {
+        let may = !self.walking && at - self.walked >= WALK_EVERY;
+        self.walking |= may;
+        may
+    }
+}
+
+/// A walk through the disk; dropped, it is over, however it ended.
+struct Walking(System);
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        let at = self.0.0.clock.ms();
+        let mut state = self.0.state();
+        (state.walking, state.walked) = (false, at);
+    }
 }
 
 #[derive(Debug)]
@@ -138,17 +160,18 @@ impl System {
         state.history.push(sample);
         let (disk, before) = (state.now.disk.take(), std::mem::take(&mut state.now.processes));
         state.now = Now { at, cpu, memory, gpus, no_gpus, processes: processes.unwrap_or(before), disk };
-        if watched && at - state.walked >= WALK_EVERY {
-            state.walked = at;
-            drop(state);
+        let walks = watched && state.may_walk(at);
+        drop(state);
+        if walks {
             self.walk();
         }
     }
 
-    /// Counts the disk beside everything else: on a network volume it takes a while.
+    /// Counts the disk beside everything else: on a network volume it takes a while, and on one that hangs for ever.
     fn walk(&self) {
-        let this = self.clone();
+        let walk = Walking(self.clone());
         let count = move || {
+            let this = &walk.0;
             let disk = disk::count(&this.0.data, this.0.clock.ms());
             this.state().now.disk = Some(disk);
         };
@@ -167,4 +190,19 @@ impl System {
 struct Eye {
     host: Host,
     table: Table,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_walk_at_a_time_and_a_minute_between_two() {
+        let mut state = State { walked: 1_000, ..State::default() };
+        assert!(!state.may_walk(1_000 + WALK_EVERY - 1));
+        assert!(state.may_walk(1_000 + WALK_EVERY));
+        assert!(!state.may_walk(1_000 + 100 * WALK_EVERY), "the first is still at it");
+        (state.walking, state.walked) = (false, 9_000);
+        assert!(!state.may_walk(10_000) && state.may_walk(9_000 + WALK_EVERY));
+    }
 }

@@ -11,6 +11,7 @@ use rustix::{
     process::{Pid, Signal as Sig, WaitOptions, kill_process_group, set_child_subreaper, wait},
 };
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fs::File,
     io::{self, Read as _, Write as _},
@@ -33,6 +34,9 @@ pub(crate) const KILL: u8 = b'k';
 const GRACE_WITHOUT_PANEL: Duration = Duration::from_secs(1);
 /// Time between two rounds of killing: a process that was made while the last round looked is found by the next.
 const ROUND: Duration = Duration::from_millis(10);
+/// At most so long, when rounds find only what was killed before: one that waits for a volume or a driver that does not
+/// answer ends when that does, and looking more often helps nobody.
+const LONGEST_ROUND: Duration = Duration::from_secs(1);
 
 /// What to start, as the panel wrote it on the guardian's command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +82,10 @@ fn watch(leader: Pid, heard: &mpsc::Receiver<Heard>) -> Exit {
     let mut exit = Exit::Unknown;
     // From when on everything is killed, round after round.
     let mut kill_from: Option<Instant> = None;
+    let mut rounds = Rounds::default();
     loop {
-        let wait = kill_from.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()).max(ROUND));
+        let wait =
+            kill_from.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()).max(rounds.wait));
         match heard.recv_timeout(wait) {
             Ok(Heard::Terminate) => ask(leader),
             Ok(Heard::Kill) => kill_from = Some(Instant::now()),
@@ -95,8 +101,30 @@ fn watch(leader: Pid, heard: &mpsc::Receiver<Heard>) -> Exit {
             Ok(Heard::NoneLeft) | Err(RecvTimeoutError::Disconnected) => return exit,
         }
         if kill_from.is_some_and(|at| at <= Instant::now()) {
-            descendants::kill_all();
+            rounds.found(descendants::kill_all().iter().map(|p| (p.pid, p.began)).collect());
         }
+    }
+}
+
+/// Rounds of killing: how long until the next.
+struct Rounds {
+    wait: Duration,
+    /// What the last one killed, by number and beginning.
+    last: HashSet<(u32, u64)>,
+}
+
+impl Default for Rounds {
+    fn default() -> Rounds {
+        Rounds { wait: ROUND, last: HashSet::new() }
+    }
+}
+
+impl Rounds {
+    /// A round has killed these.
+    fn found(&mut self, killed: HashSet<(u32, u64)>) {
+        let nothing_new = killed.is_subset(&self.last);
+        self.wait = if nothing_new { (self.wait * 2).min(LONGEST_ROUND) } else { ROUND };
+        self.last = killed;
     }
 }
 
@@ -152,7 +180,7 @@ fn report(control: OwnedFd, exit: Exit) {
     let line = match exit {
         Exit::Code(code) => format!("code {code}\n"),
         Exit::Signal(signal) => format!("signal {signal}\n"),
-        Exit::Unknown => return,
+        Exit::Stuck(_) | Exit::Unknown => return,
     };
     let _ = File::from(control).write_all(line.as_bytes());
 }
@@ -189,6 +217,22 @@ impl Ward {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_that_find_nothing_new_become_rare() {
+        let mut rounds = Rounds::default();
+        let found = |rounds: &mut Rounds, killed: &[(u32, u64)]| {
+            rounds.found(killed.iter().copied().collect());
+            rounds.wait
+        };
+        assert_eq!(found(&mut rounds, &[(7, 1), (8, 1)]), ROUND);
+        assert_eq!(found(&mut rounds, &[(7, 1)]), 2 * ROUND, "it takes its time");
+        assert_eq!(found(&mut rounds, &[(7, 2)]), ROUND, "another one of that number");
+        for _ in 0..20 {
+            found(&mut rounds, &[(7, 2)]);
+        }
+        assert_eq!(rounds.wait, LONGEST_ROUND);
+    }
 
     #[test]
     fn the_last_word_is_understood() {

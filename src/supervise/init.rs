@@ -65,6 +65,6 @@ fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => code as u8,
         Exit::Signal(signal) => 128u8.wrapping_add(signal as u8),
-        Exit::Unknown => 1,
+        Exit::Stuck(_) | Exit::Unknown => 1,
     }
 }

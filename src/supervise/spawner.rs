@@ -1,8 +1,10 @@
 //! Making processes on this host. The only file that names `Command`; knows no policy.
 
-use crate::{Launch, Terminal};
+use crate::{Launch, Stat, Terminal};
 use rustix::process::{Pid, kill_process};
-use std::{collections::HashSet, fmt, future::Future, io, pin::Pin, process::Stdio, sync::mpsc as std_mpsc, thread};
+use std::{
+    collections::HashSet, fmt, future::Future, io, pin::Pin, process::Stdio, sync::mpsc as std_mpsc, thread, time::Duration,
+};
 use tokio::{
     io::AsyncRead,
     net::UnixStream,
@@ -18,6 +20,9 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Not at all: it was killed, and this process of it waits for the system, such as for a volume or a driver that does
+    /// not answer. It ends when that does.
+    Stuck(u32),
     /// Nobody knows: the system would not say.
     Unknown,
 }
@@ -28,6 +33,7 @@ impl fmt::Display for Exit {
             Exit::Code(code) => write!(f, "ended with exit code {code}"),
             Exit::Signal(9) => write!(f, "was killed (signal 9; the system does this when memory runs out)"),
             Exit::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Exit::Stuck(pid) => write!(f, "was killed and does not end: process {pid} waits for the system"),
             Exit::Unknown => write!(f, "ended"),
         }
     }
@@ -88,6 +94,10 @@ pub trait Spawner: Send + Sync + fmt::Debug + 'static {
     /// Makes one.
     fn spawn<'a>(&'a self, launch: &'a Launch) -> Spawning<'a>;
 }
+
+/// What was killed gets so long to be gone; giving back the memory of a graphics card takes some seconds. After that it is
+/// told as stuck, so that nobody waits for it.
+const STUCK_AFTER: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(20) };
 
 /// What the spawning thread is asked.
 enum Order {
@@ -212,25 +222,32 @@ async fn watch(mut process: Child, mut inbox: mpsc::UnboundedReceiver<Signal>, m
                 return;
             }
             signal = inbox.recv() => match signal {
-                Some(Signal::Kill) => drop(process.start_kill()),
                 // The process is not reaped before `wait` returns, so its id cannot be anyone else's.
                 Some(Signal::Terminate) => {
                     let pid = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
                     let _ = pid.map(|pid| kill_process(pid, rustix::process::Signal::TERM));
                 }
-                None => {
-                    drop(process.start_kill());
-                    break;
-                }
+                Some(Signal::Kill) | None => break,
             },
-            () = ended.closed() => {
-                drop(process.start_kill());
-                break;
-            }
+            () = ended.closed() => break,
         }
     }
-    let status = process.wait().await;
-    let _ = ended.send(status.map_or(Exit::Unknown, exit_of));
+    drop(process.start_kill());
+    let exit = match tokio::time::timeout(STUCK_AFTER, process.wait()).await {
+        Ok(status) => status.map_or(Exit::Unknown, exit_of),
+        Err(_) => process.id().and_then(Stat::of).map_or(Exit::Unknown, |stat| stuck(&stat)),
+    };
+    let _ = ended.send(exit);
+    // One that is stuck is reaped when it is gone after all.
+    let _ = process.wait().await;
+}
+
+/// What is told of a process that was killed and is still there.
+fn stuck(process: &Stat) -> Exit {
+    let wchan = std::fs::read_to_string(format!("/proc/{}/wchan", process.pid)).unwrap_or_default();
+    let Stat { pid, name, state, .. } = process;
+    tracing::error!(pid, name, ?state, wchan, "it was killed and does not end: it waits for the system");
+    Exit::Stuck(process.pid)
 }
 
 fn exit_of(status: std::process::ExitStatus) -> Exit {

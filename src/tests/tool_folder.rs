@@ -1,6 +1,6 @@
 //! A setup folder with one small real tool, written by a test: scripts that install in steps, ask a question, fail when
-//! told to, and run a web server: slowly after as many seconds as the file `slow` in its folder says, and
-//! answering nobody while there is a file `hang`. Knows the contract of `setup/README.md`; nothing of the panel.
+//! told to, and run a web server: slowly after as many seconds as the file `slow` in its folder says, answering nobody while there
+//! is a file `hang`, and ending with the exit code in the file `quit`. Knows the contract of `setup/README.md`; nothing of the panel.
 
 use crate::program::{Program, easel};
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
@@ -32,7 +32,7 @@ rm "$EASEL_TOOL_DIR/.easel-changing"
 
 const START: &str = r#"#!/usr/bin/env bash
 set -euo pipefail
-rm -f "$EASEL_TOOL_DIR/hang"
+rm -f "$EASEL_TOOL_DIR/hang" "$EASEL_TOOL_DIR/quit"
 [ ! -e "$EASEL_TOOL_DIR/slow" ] || sleep "$(cat "$EASEL_TOOL_DIR/slow")"
 echo "listening on $EASEL_HOST:$EASEL_PORT"
 sleep 1000 &
@@ -41,6 +41,7 @@ import http.server, os, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if os.path.exists(os.environ["EASEL_TOOL_DIR"] + "/hang"): time.sleep(1000)
+        if os.path.exists(os.environ["EASEL_TOOL_DIR"] + "/quit"): os._exit(int(open(os.environ["EASEL_TOOL_DIR"] + "/quit").read()))
         self.send_response(200); self.send_header("content-type", "text/html"); self.end_headers()
         self.wfile.write(b"<title>Sketch</title><h1>Sketch server</h1>")
     def log_message(self, *args): pass
@@ -63,6 +64,15 @@ pub(crate) fn write(setup: &Path, port: u16) {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+/// A second tool that works in the folder of the first: its script is at work until there is a file `go` there.
+pub(crate) fn write_within(setup: &Path) {
+    let folder = setup.join("extras");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("tool.toml"), "name = \"Extras\"\nabout = \"More for the server.\"\nwithin = \"sketch\"\n").unwrap();
+    let script = "#!/usr/bin/env bash\nset -euo pipefail\nwhile [ ! -e \"$EASEL_TOOL_DIR/go\" ]; do sleep 0.05; done\n";
+    fs::write(folder.join("install_extras.sh"), script).unwrap();
 }
 
 /// Copies a folder.

@@ -77,7 +77,7 @@ pub enum Outcome {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// Nobody knows: the panel died first.
+    /// Nobody knows: the panel died first, or it was killed and did not end.
     Lost,
 }
 
@@ -107,7 +107,7 @@ impl From<Exit> for Outcome {
         match exit {
             Exit::Code(code) => Outcome::Code(code),
             Exit::Signal(signal) => Outcome::Signal(signal),
-            Exit::Unknown => Outcome::Lost,
+            Exit::Stuck(_) | Exit::Unknown => Outcome::Lost,
         }
     }
 }

@@ -38,10 +38,11 @@ pub fn page(c: &Connection, tool: Option<&str>, before: Option<&str>, limit: u32
     query.query_and_then(params![tool, before, limit], read)?.collect()
 }
 
-/// Forgets sessions that ended before `before` (ms), but for each tool's newest; id and tool of each.
-pub fn prune(c: &Connection, before: i64) -> Result<Vec<(String, Option<String>)>, StoreError> {
+/// Forgets sessions that ended before `before` (ms), and of each tool and action all but the newest `most`. The very newest
+/// of each stays. Id and tool of each that is forgotten.
+pub fn prune(c: &Connection, before: i64, most: u32) -> Result<Vec<(String, Option<String>)>, StoreError> {
     let mut query = c.prepare(sql::SESSIONS_PRUNE)?;
-    Ok(query.query_map([before], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+    Ok(query.query_map(params![before, most], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
 /// What is wanted of a tool.

@@ -202,8 +202,10 @@ pub(super) const SESSION: &str = "SELECT * FROM sessions WHERE id = ?1";
 pub(super) const SESSIONS: &str = "SELECT * FROM sessions WHERE (?1 IS NULL OR tool = ?1) AND (?2 IS NULL OR id < ?2) \
      ORDER BY id DESC LIMIT ?3";
 /// Old sessions, but not the newest of each tool.
-pub(super) const SESSIONS_PRUNE: &str = "DELETE FROM sessions WHERE finished < ?1 AND id NOT IN \
-     (SELECT max(id) FROM sessions GROUP BY tool, action) RETURNING id, tool";
+pub(super) const SESSIONS_PRUNE: &str = "DELETE FROM sessions WHERE finished IS NOT NULL AND id NOT IN \
+     (SELECT max(id) FROM sessions GROUP BY tool, action) AND (finished < ?1 OR id IN \
+     (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY tool, action ORDER BY id DESC) AS age FROM sessions) \
+     WHERE age > ?2)) RETURNING id, tool";
 /// Who wants a tool to run.
 pub(super) const TOOL_WANT: &str =
     "INSERT INTO tools (id, wanted_by) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET wanted_by = excluded.wanted_by";

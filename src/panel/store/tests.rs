@@ -125,6 +125,44 @@ async fn a_store_of_a_newer_easel_is_left_alone() {
     assert!(matches!(Store::open(folder.path()), Err(OpenError::Newer { found: 1000, .. })));
 }
 
+#[tokio::test]
+async fn old_sessions_are_forgotten_and_so_are_those_of_a_tool_that_has_very_many() {
+    use crate::sessions::{Action, Outcome, Record, SessionId};
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let fill = move |c: &mut Connection| {
+        for n in 0..30 {
+            let id = SessionId::parse(&format!("{n:026}")).unwrap();
+            let tool = Some(if n < 20 { "crashes" } else { "works" }.to_owned());
+            let record = Record {
+                id: id.clone(),
+                tool,
+                action: Action::Start,
+                by: ada(),
+                started: n,
+                finished: None,
+                outcome: None,
+                bytes: 0,
+            };
+            sessions::insert(c, &record)?;
+            // One of each runs still.
+            if n != 0 && n != 20 {
+                sessions::end(c, &id, n, Outcome::Code(1), 0)?;
+            }
+        }
+        Ok(sessions::prune(c, 23, 5)?)
+    };
+    let forgotten = store.run(fill).await.unwrap();
+    let ids = |tool: &str| {
+        let of_it = forgotten.iter().filter(|(_, of)| of.as_deref() == Some(tool));
+        let mut ids: Vec<u32> = of_it.map(|(id, _)| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids("crashes"), (1..19).collect::<Vec<_>>(), "all are old, and the newest of each stays");
+    assert_eq!(ids("works"), [21, 22, 23, 24], "two are old, and of the rest five stay");
+}
+
 /// Of 100,000 events and as many artifacts, a page costs what it costs of a hundred: the same run is the measure.
 #[tokio::test]
 async fn a_large_store_opens_and_shows_its_first_page_like_a_small_one() {

@@ -69,16 +69,28 @@ fn memory(s: &System) -> Memory {
     let (swap_used, swap_total) = (s.used_swap(), s.total_swap());
     match s.cgroup_limits().filter(|limits| limits.total_memory < s.total_memory()) {
         Some(limits) => {
-            let used = limits.total_memory.saturating_sub(limits.free_memory);
+            let used = in_use(limits.total_memory, limits.free_memory, cgroup::files_in_memory());
             Memory { used, total: limits.total_memory, swap_used, swap_total, container: true }
         }
         None => Memory { used: s.used_memory(), total: s.total_memory(), swap_used, swap_total, container: false },
     }
 }
 
+/// Of a container's memory, where the kernel says what is free of it and what is files.
+fn in_use(total: u64, free: u64, files: u64) -> u64 {
+    total.saturating_sub(free).saturating_sub(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_that_was_read_is_no_memory_in_use() {
+        // 64 GB that a container may use, all but one taken, 60 of them by files.
+        assert_eq!(in_use(64, 1, 60), 3);
+        assert_eq!(in_use(64, 10, 60), 0, "the two are read one after the other");
+    }
 
     #[test]
     fn this_very_machine_has_processors_and_memory() {

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::Instant,
 };
+use supervise::Stat;
 
 /// Members of one tree that are counted.
 const MOST_MEMBERS: usize = 10_000;
@@ -42,39 +43,6 @@ pub(super) fn gpu_memory(trees: &mut [Tree], gpus: &[Gpu]) {
     }
 }
 
-/// A line of /proc/PID/stat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stat {
-    pid: u32,
-    name: String,
-    parent: u32,
-    /// Ticks of processor time.
-    busy: u64,
-    /// Ticks from the start of the machine to its own.
-    started: u64,
-    /// Resident pages.
-    pages: u64,
-}
-
-impl Stat {
-    /// The name stands in brackets and may hold any character, brackets too.
-    fn parse(text: &str) -> Option<Stat> {
-        let (pid, rest) = text.split_once(" (")?;
-        let (name, rest) = rest.rsplit_once(") ")?;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        // The first field here is the third of proc(5).
-        let number = |n: usize| fields.get(n - 3).and_then(|f| f.trim().parse::<u64>().ok());
-        Some(Stat {
-            pid: pid.parse().ok()?,
-            name: name.to_owned(),
-            parent: u32::try_from(number(4)?).ok()?,
-            busy: number(14)? + number(15)?,
-            started: number(22)?,
-            pages: number(24)?,
-        })
-    }
-}
-
 /// What was seen the last time.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -85,14 +53,14 @@ pub(super) struct Table {
 impl Table {
     /// The panel (`root`) and each of its children with their descendants. `name` knows some of them.
     pub(super) fn look(&mut self, root: u32, name: impl Fn(u32) -> Option<String>) -> Vec<Tree> {
-        let all = everything();
+        let all = Stat::all();
         let up = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
         let up: f64 = up.split(' ').next().and_then(|s| s.parse().ok()).unwrap_or(0.0);
         let ticks = clock_ticks_per_second().max(1);
         let seconds = self.at.replace(Instant::now()).map(|at| at.elapsed().as_secs_f64());
         let members = members(&all, root);
-        let busy: HashMap<(u32, u64), u64> = all.iter().map(|s| ((s.pid, s.started), s.busy)).collect();
-        let share = |s: &Stat| match (seconds, self.busy.get(&(s.pid, s.started))) {
+        let busy: HashMap<(u32, u64), u64> = all.iter().map(|s| ((s.pid, s.began), s.busy)).collect();
+        let share = |s: &Stat| match (seconds, self.busy.get(&(s.pid, s.began))) {
             (Some(seconds), Some(before)) if seconds > 0.0 => {
                 (s.busy.saturating_sub(*before) as f64 / ticks as f64 / seconds * 100.0) as f32
             }
@@ -107,7 +75,7 @@ impl Table {
                 cpu: of.iter().map(|s| share(s)).sum(),
                 memory: of.iter().map(|s| s.pages * page_size() as u64).sum(),
                 gpu_memory: 0,
-                up_s: (up - first.started as f64 / ticks as f64).max(0.0) as u64,
+                up_s: (up - first.began as f64 / ticks as f64).max(0.0) as u64,
                 processes: u32::try_from(of.len()).unwrap_or(u32::MAX),
                 pids: of.iter().map(|s| s.pid).collect(),
             })
@@ -116,19 +84,6 @@ impl Table {
         self.busy = busy;
         trees
     }
-}
-
-/// Every process that can be read.
-fn everything() -> Vec<Stat> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let stat = |entry: std::fs::DirEntry| {
-        let name = entry.file_name();
-        let pid = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?;
-        // The name of a process need not be UTF-8.
-        let bytes = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        Stat::parse(&String::from_utf8_lossy(&bytes))
-    };
-    entries.filter_map(stat).collect()
 }
 
 /// The root alone, then each of its children followed by all descendants.
@@ -154,18 +109,7 @@ mod tests {
     use super::*;
 
     fn stat(pid: u32, parent: u32) -> Stat {
-        Stat { pid, name: format!("p{pid}"), parent, busy: 0, started: 0, pages: 1 }
-    }
-
-    #[test]
-    fn a_name_may_hold_brackets_and_spaces() {
-        let line = "42 (a ) (b) S 7 42 42 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 5 0 8000 123456 321 18446744073709551615 1 1\n";
-        let parsed = Stat::parse(line).unwrap();
-        let expected = Stat { pid: 42, name: "a ) (b".into(), parent: 7, busy: 300, started: 8000, pages: 321 };
-        assert_eq!(parsed, expected);
-        for broken in ["", "42", "42 (x", "x (y) S 1", "42 (x) S"] {
-            assert_eq!(Stat::parse(broken), None, "{broken}");
-        }
+        Stat { pid, name: format!("p{pid}"), state: 'S', parent, busy: 0, began: 0, pages: 1 }
     }
 
     #[test]

@@ -183,7 +183,12 @@ async fn verdict(tools: &Tools, folder: &ToolFolder, live: &Live, action: Action
         Some(why) => why,
         None => format!("The script of \"{}\" {exit}.", action.name()),
     };
-    let installed = matches!(tools.installation(folder).await, Ok(Installation::Installed { .. }));
+    let session = live.record.id.clone();
+    let found = tools.installation(folder).await;
+    if let (Ok(Installation::Changing { change }), true) = (&found, folder.runs()) {
+        return Some(ToolState::Unfinished { change: change.clone(), why, session });
+    }
+    let installed = matches!(found, Ok(Installation::Installed { .. }));
     // An update and a reinstallation go back when they fail; what adds to another tool may have added some of it.
     let remedy = if installed && folder.runs() {
         "It is as it was before. Its terminal says more."
@@ -191,5 +196,5 @@ async fn verdict(tools: &Tools, folder: &ToolFolder, live: &Live, action: Action
         "Its terminal says more. Running it again goes on where it stopped."
     };
     let remedy = remedy.into();
-    Some(ToolState::Broken { why, remedy, session: Some(live.record.id.clone()), installed })
+    Some(ToolState::Broken { why, remedy, session: Some(session), installed })
 }

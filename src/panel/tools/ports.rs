@@ -1,13 +1,14 @@
-//! Ports: a free one for a tool, and who has one that Easel wants. Reads the kernel's tables; ends nobody.
+//! Ports: a free one for a tool, who has one that Easel wants, and whether it is another tool. Reads the kernel's tables; ends nobody.
 
+use super::Tools;
 use crate::sockets;
 use std::{
-    fs, io,
+    collections::BTreeSet,
+    fs, io, iter,
     net::{Ipv4Addr, TcpListener},
 };
 
-/// A free port on loopback. Somebody else may take it before the tool does, which then fails and is started anew with
-/// another.
+/// A free port on loopback. Somebody else may take it before the tool does, which then fails; its next start has another.
 ///
 /// # Errors
 /// When none is free.
@@ -43,6 +44,21 @@ pub(super) fn owner(port: u16) -> Option<Owner> {
     Some(Owner { pid, name })
 }
 
+impl Tools {
+    /// Whether it is another of Easel's terminals in which somebody listens on a port, and not the one of this first process. Who
+    /// listens is not always to be seen, and may be of no terminal: a tool is free to have its server made by others.
+    pub(super) async fn listens_for_another(&self, port: u16, pid: u32) -> bool {
+        let others: BTreeSet<u32> = self.processes().into_keys().filter(|other| *other != pid).collect();
+        tokio::task::spawn_blocking(move || is_of(port, &others)).await.unwrap_or(false)
+    }
+}
+
+/// Whether who listens on a port came of one of these processes.
+fn is_of(port: u16, families: &BTreeSet<u32>) -> bool {
+    let line = owner(port).map(|owner| iter::once(owner.pid).chain(supervise::ancestors(owner.pid)));
+    line.is_some_and(|mut line| line.any(|pid| families.contains(&pid)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,8 +70,12 @@ mod tests {
         let owner = owner(port).unwrap();
         assert_eq!(owner.pid, std::process::id());
         assert!(!owner.name.is_empty());
+        let parent = supervise::ancestors(owner.pid)[0];
+        assert!(is_of(port, &BTreeSet::from([owner.pid])) && is_of(port, &BTreeSet::from([parent])));
+        assert!(!is_of(port, &BTreeSet::from([u32::MAX])) && !is_of(port, &BTreeSet::new()));
         drop(listener);
         assert_eq!(super::owner(port), None);
+        assert!(!is_of(port, &BTreeSet::from([std::process::id()])));
         assert!(free().unwrap() > 0);
     }
 }

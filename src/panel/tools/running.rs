@@ -3,27 +3,27 @@
 
 use super::{
     Action, Admits, Health, Isolation, Restart, ToolError, ToolFolder, Tools, change,
-    contained::{Ready, has_own_folders},
     contract::{CONFIG_ERROR, Call, Start},
     lines, ports,
     pulse::{Beat, Pulse},
     runtime::Stop,
     stand::ToolState,
+    starts::{self, InSessions, Newest, ready},
 };
 use crate::{
     gate::{self, GateSpec, GateState},
-    secrets::{Secret, random_token},
-    sessions::{self, Begin, SessionId, Sessions},
+    secrets::Secret,
+    sessions,
     users::ProfileId,
 };
 use containers::Road;
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
-use supervise::{Exit, Happened, Launch, Policy, Service, Signal, SpawnError, Spawned, Spawner, Time, spawner::Spawning};
-use tokio::sync::mpsc;
+use supervise::{Exit, Happened, Policy, Service, Spawned, Spawner as _, Time};
+use tokio::{sync::mpsc, time::timeout};
 
 /// A tool that ended so often before it was ever well will not be well the next time.
 const HOPELESS: u32 = 3;
@@ -33,10 +33,11 @@ const KILL_SCRIPT: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a tool until it is stopped or given up.
-pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, told: mpsc::UnboundedReceiver<Stop>) {
+pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, mut told: mpsc::UnboundedReceiver<Stop>) {
     let id = folder.spec.id.clone();
+    let mut how = None;
     let broken = match Up::begin(tools, folder, by).await {
-        Ok(up) => up.run(told).await,
+        Ok(up) => up.run(&mut told, &mut how).await,
         Err(ToolError::NoRoom(why)) => Some(ToolState::NoRoom { why }),
         Err(ToolError::Refused(why)) => {
             Some(ToolState::Broken { why, remedy: "Then try again.".into(), session: None, installed: true })
@@ -52,7 +53,17 @@ pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, told:
     let _ = tools.0.parts.gates.close(id.as_str()).await;
     // Where it did not come as far as to take it over.
     tools.clear_left_of(id.as_str()).await;
+    let all = how.into_iter().chain(std::iter::from_fn(|| told.try_recv().ok()));
+    if !is_for_now(all) {
+        tools.unwant(&id).await;
+    }
     tools.rest(&id, broken);
+}
+
+/// Whether a tool ends because the panel does, from what its task was told: then the next panel starts it again. What ended by
+/// itself, was given up or found no room comes back when somebody asks for it, and not before.
+fn is_for_now(mut told: impl Iterator<Item = Stop>) -> bool {
+    told.any(|how| how == Stop::ForNow)
 }
 
 /// Opens the gate in front of a tool. Whoever has its port is named.
@@ -93,22 +104,6 @@ pub(super) fn start_of(tools: &Tools, folder: &ToolFolder, by: &ProfileId, port:
     Start { port, base_url, token, profile: Some((by.to_string(), parts.outputs.join(by.as_str()).join(id))) }
 }
 
-/// Makes a tool's process ready to be started.
-async fn ready(tools: &Tools, folder: &ToolFolder, by: &ProfileId) -> Result<Ready, ToolError> {
-    let script = folder.script(Action::Start).ok_or(ToolError::Unknown)?;
-    let port = ports::free()?;
-    let user = tools.user_of(folder).await?;
-    let token = folder.spec.authorization.is_some().then(random_token);
-    let start = start_of(tools, folder, by, port, token.clone());
-    if let Some((_, own)) = start.profile.as_ref().filter(|_| has_own_folders(folder)) {
-        let (users, own) = (Arc::clone(&tools.0.parts.users), own.clone());
-        let give = move || users.give_in_passage(&own, user);
-        tokio::task::spawn_blocking(give).await.map_err(std::io::Error::other)??;
-    }
-    let launch = change::launch(tools, folder, &script, &Call::Start(start), user)?;
-    Ok(Ready { launch, spawner: tools.0.parts.spawner.clone(), port, token })
-}
-
 struct Up<'a> {
     tools: &'a Tools,
     folder: &'a ToolFolder,
@@ -116,12 +111,9 @@ struct Up<'a> {
     contained: bool,
     health: Health,
     by: ProfileId,
-    port: u16,
-    /// What the gate sends to it for whoever was let in.
-    authorization: Option<Secret>,
     service: Service,
     happened: mpsc::UnboundedReceiver<Happened>,
-    shown: Shown,
+    newest: Newest,
     /// Deaths since it was last well.
     deaths: u32,
     pulse: Pulse,
@@ -141,42 +133,32 @@ impl<'a> Up<'a> {
         {
             return Err(ToolError::NoRoom(why));
         }
-        let parts = &tools.0.parts;
         let health = folder.spec.health.clone().ok_or(ToolError::Unknown)?;
         let ready = if contained { tools.ready_container(folder, &by, left).await? } else { ready(tools, folder, &by).await? };
-        let Ready { launch, spawner, port, token } = ready;
-        let authorization = folder.spec.authorization.as_ref().zip(token.as_ref());
-        let authorization = authorization.map(|(text, token)| Secret::new(text.replace("{token}", token.expose())));
-        let shown = Shown::default();
-        let spawner = InSession {
-            sessions: parts.sessions.clone(),
-            spawner,
-            tool: folder.spec.id.as_str().to_owned(),
-            by: by.clone(),
-            shown: shown.clone(),
-        };
+        let (spawner, launch, newest) = InSessions::new(tools, folder, &by, contained, ready);
         let policy = Policy { grace: GRACE, config_error: CONFIG_ERROR, ..Policy::default() };
         let (service, happened) = Service::new(folder.spec.id.as_str(), launch, policy, Arc::new(spawner));
         service.start();
         let pulse = Pulse::new(&health, Time::real());
         let (deaths, pid, well) = (0, None, false);
-        let up =
-            Up { tools, folder, contained, health, by, port, authorization, service, happened, shown, deaths, pulse, pid, well };
-        Ok(up)
+        Ok(Up { tools, folder, contained, health, by, service, happened, newest, deaths, pulse, pid, well })
     }
 
-    /// Until its end; what is wrong with it then.
-    async fn run(mut self, mut told: mpsc::UnboundedReceiver<Stop>) -> Option<ToolState> {
+    /// Until its end; what is wrong with it then. Puts down how it was ended, where it was.
+    async fn run(mut self, told: &mut mpsc::UnboundedReceiver<Stop>, ended: &mut Option<Stop>) -> Option<ToolState> {
         loop {
-            let (pid, port) = (self.pid, self.port);
-            let (asker, health) = (&self.tools.0.asker, &self.health);
+            let (pid, port, was_well) = (self.pid, self.newest.get().port, self.well);
+            let (tools, asker, health) = (self.tools, &self.tools.0.asker, &self.health);
             // Without a process, whoever answers there is somebody else.
-            let is_well = async || pid.is_some() && asker.is_well(port, health).await;
+            let is_well = async || {
+                let Some(pid) = pid else { return false };
+                asker.is_well(port, health).await && (was_well || !tools.listens_for_another(port, pid).await)
+            };
             tokio::select! {
                 how = told.recv() => {
                     tracing::info!(tool = self.folder.spec.id.as_str(), ?how, "stopping");
-                    self.stop().await;
-                    return None;
+                    *ended = how;
+                    return self.stop().await;
                 }
                 Some(happened) = self.happened.recv() => if let Some(end) = self.hear(happened) {
                     self.service.stop().await;
@@ -196,8 +178,8 @@ impl<'a> Up<'a> {
                     }
                     Beat::TooLate => {
                         let after = self.health.start_timeout.as_secs();
-                        self.stop().await;
-                        return Some(self.broken(format!("It did not answer on {} within {after} s.", self.health.path)));
+                        let late = self.broken(format!("It did not answer on {} within {after} s.", self.health.path));
+                        return Some(self.stop().await.unwrap_or(late));
                     }
                 },
             }
@@ -217,6 +199,9 @@ impl<'a> Up<'a> {
                 self.pid = None;
                 let was_well = std::mem::take(&mut self.well);
                 self.deaths = if was_well { 1 } else { self.deaths + 1 };
+                if let Exit::Stuck(_) = exit {
+                    return Some(Some(self.stuck(exit)));
+                }
                 if exit == Exit::Code(0) && was_well {
                     return Some(None);
                 }
@@ -234,7 +219,7 @@ impl<'a> Up<'a> {
     fn starts(&mut self) {
         self.pulse.starts();
         let since = self.tools.0.parts.clock.ms();
-        let state = ToolState::Starting { by: self.by.clone(), since, session: self.shown.get() };
+        let state = ToolState::Starting { by: self.by.clone(), since, session: self.newest.get().session };
         self.tools.set(&self.folder.spec.id, state);
         self.behind_the_gate(GateState::Starting { line: self.last_line() });
     }
@@ -245,7 +230,7 @@ impl<'a> Up<'a> {
     }
 
     fn last_line(&self) -> String {
-        let live = self.shown.get().and_then(|id| self.tools.0.parts.sessions.get_live(&id));
+        let live = self.newest.get().session.and_then(|id| self.tools.0.parts.sessions.get_live(&id));
         live.map(|live| lines::last_line(&live.session.last(lines::ENOUGH))).unwrap_or_default()
     }
 
@@ -253,35 +238,51 @@ impl<'a> Up<'a> {
     fn is_well(&mut self) {
         self.well = true;
         self.service.ready();
-        tracing::info!(tool = self.folder.spec.id.as_str(), port = self.port, "running");
-        let (by, port, session, since) = (self.by.clone(), self.port, self.shown.get(), self.tools.0.parts.clock.ms());
-        let (upstream, authorization) = (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), self.authorization.clone());
+        let starts::Start { session, port, authorization } = self.newest.get();
+        tracing::info!(tool = self.folder.spec.id.as_str(), port, "running");
+        let (by, since) = (self.by.clone(), self.tools.0.parts.clock.ms());
+        let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         self.behind_the_gate(GateState::Open { upstream, authorization });
         self.tools.set(&self.folder.spec.id, ToolState::Running { by, since, session, port });
     }
 
-    /// Asks it to end by its own means, then by a signal, then ends all that came of it.
-    async fn stop(&mut self) {
+    /// Asks it to end by its own means, then by a signal, then ends all that came of it. Some: even so it does not end.
+    async fn stop(&mut self) -> Option<ToolState> {
         let id = &self.folder.spec.id;
         self.tools.set(id, ToolState::Stopping { by: self.by.clone() });
         let leader = self.pid.filter(|_| !self.contained).and_then(supervise::leader);
         if let (Some(pid), Some(script)) = (leader, self.folder.script(Action::Kill)) {
-            match kill_script(self.tools, self.folder, &script, pid).await {
-                Ok(()) => {
+            // One that takes longer is ended, as nobody waits for it any more.
+            match timeout(KILL_SCRIPT, kill_script(self.tools, self.folder, &script, pid)).await {
+                Ok(Ok(())) | Err(_) => {
                     // It may take its time, as long as it was asked.
                     let gone = async { while !matches!(self.happened.recv().await, Some(Happened::Ended { .. }) | None) {} };
-                    let _ = tokio::time::timeout(KILL_SCRIPT, gone).await;
+                    let _ = timeout(KILL_SCRIPT, gone).await;
                 }
-                Err(e) => tracing::warn!(tool = id.as_str(), "its script for ending it did not work: {e}"),
+                Ok(Err(e)) => tracing::warn!(tool = id.as_str(), "its script for ending it did not work: {e}"),
             }
         }
         self.service.stop().await;
+        let rest = std::iter::from_fn(|| self.happened.try_recv().ok());
+        let stuck = rest.filter_map(|happened| match happened {
+            Happened::Ended { exit: exit @ Exit::Stuck(_), .. } => Some(exit),
+            _ => None,
+        });
+        stuck.last().map(|exit| self.stuck(exit))
+    }
+
+    /// Where it stands when the system does not let it end.
+    fn stuck(&self, exit: Exit) -> ToolState {
+        let why = format!("It {exit}.");
+        let remedy = "It ends when that answers, such as a network volume or the graphics driver; if it never does, restart the \
+                      machine.";
+        ToolState::Broken { why, remedy: remedy.into(), session: self.newest.get().session, installed: true }
     }
 
     fn broken(&self, why: String) -> ToolState {
         let why = self.tools.told_error(&self.folder.spec.id).unwrap_or(why);
         let remedy = "Its log says more. Try again, or an admin makes it anew.".into();
-        ToolState::Broken { why, remedy, session: self.shown.get(), installed: true }
+        ToolState::Broken { why, remedy, session: self.newest.get().session, installed: true }
     }
 }
 
@@ -293,64 +294,23 @@ async fn kill_script(tools: &Tools, folder: &ToolFolder, script: &std::path::Pat
         guarded.terminal = None;
     }
     let spawned = tools.0.parts.spawner.spawn(&launch).await.map_err(sessions::SessionError::from)?;
-    let Spawned { exit, output, signals, .. } = spawned;
+    let Spawned { exit, output, signals: _signals, .. } = spawned;
     // What it prints is of no use to anybody, but a full pipe would hold it up.
     for mut pipe in output {
         tokio::spawn(async move { tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await });
     }
-    if tokio::time::timeout(KILL_SCRIPT, exit).await.is_err() {
-        let _ = signals.send(Signal::Kill);
-    }
+    let _ = exit.await;
     Ok(())
 }
 
-/// The terminal of a tool's newest start.
-#[derive(Clone, Debug, Default)]
-struct Shown(Arc<Mutex<Option<SessionId>>>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Shown {
-    fn get(&self) -> Option<SessionId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, id: SessionId) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
-    }
-}
-
-/// Makes each process of a service in a session of its own.
-#[derive(Debug)]
-struct InSession {
-    sessions: Sessions,
-    /// Makes the process.
-    spawner: Arc<dyn Spawner>,
-    tool: String,
-    by: ProfileId,
-    shown: Shown,
-}
-
-impl Spawner for InSession {
-    fn spawn<'a>(&'a self, launch: &'a Launch) -> Spawning<'a> {
-        Box::pin(async move {
-            let id = SessionId::generate();
-            let (tool, by) = (Some(self.tool.clone()), self.by.clone());
-            let what = Begin { id: id.clone(), tool, action: sessions::Action::Start, by };
-            let refused = |why: sessions::SessionError| SpawnError::Refused {
-                program: launch.program.display().to_string(),
-                why: std::io::Error::other(why),
-            };
-            let (live, exit) = self.sessions.begin_by(what, launch, self.spawner.clone()).await.map_err(refused)?;
-            self.shown.set(id);
-            let (signals, mut inbox) = mpsc::unbounded_channel();
-            let session = live.session.clone();
-            tokio::spawn(async move {
-                while let Some(signal) = inbox.recv().await {
-                    session.signal(signal);
-                }
-                // Nobody owns it any more.
-                session.signal(Signal::Kill);
-            });
-            Ok(Spawned { pid: live.session.pid(), stream: None, output: Vec::new(), terminal: None, signals, exit })
-        })
+    #[test]
+    fn only_what_the_panel_ends_comes_back_with_the_next() {
+        assert!(is_for_now([Stop::ForNow].into_iter()) && is_for_now([Stop::ForGood, Stop::ForNow].into_iter()));
+        assert!(!is_for_now([].into_iter()), "it ended by itself, was given up, or found no room");
+        assert!(!is_for_now([Stop::ForGood].into_iter()));
     }
 }

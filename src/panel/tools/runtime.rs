@@ -4,6 +4,7 @@ use super::{
     Accepted, Admits, Home, Installation, Shelf, ToolFolder, ToolId,
     change::{self, Wish},
     contract::Places,
+    family,
     health::Asker,
     running,
     stand::{ToolState, Viewer},
@@ -145,6 +146,12 @@ pub(super) struct Entry {
     stop: Option<mpsc::UnboundedSender<Stop>>,
 }
 
+impl Entry {
+    fn doing(&self) -> Option<family::Doing<'_>> {
+        self.folder.as_ref().zip(self.state.as_ref())
+    }
+}
+
 /// How a tool is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -253,20 +260,15 @@ impl Tools {
         if action == Action::GoBack && standing.earlier.is_none() {
             return Err(ToolError::Refused(format!("{} has no earlier version to go back to.", standing.folder.spec.name)));
         }
-        let shelf = self.shelf();
-        let owner = shelf.catalogue.owner(&standing.folder).spec.id.clone();
         let session = SessionId::generate();
         let by = viewer.profile.clone();
         let since = self.0.parts.clock.ms();
         {
             let mut entries = self.entries();
-            let family = |id: &ToolId| shelf.catalogue.get(id).is_some_and(|f| shelf.catalogue.owner(f).spec.id == owner);
-            for (_, entry) in entries.iter().filter(|(id, _)| family(id)) {
-                match &entry.state {
-                    Some(ToolState::Changing { session, .. }) => return Ok(session.clone()),
-                    Some(state) if state.is_up() => {
-                        return Err(ToolError::Refused("It is running. Stop it first.".into()));
-                    }
+            for (_, state) in family::busy(entries.values().filter_map(Entry::doing), &standing.folder) {
+                match state {
+                    ToolState::Changing { session, .. } => return Ok(session.clone()),
+                    state if state.is_up() => return Err(ToolError::Refused("It is running. Stop it first.".into())),
                     _ => {}
                 }
             }
@@ -275,11 +277,16 @@ impl Tools {
             entries.insert(id.clone(), Entry { state, folder, ..Entry::default() });
         }
         self.tell();
-        let begun = change::begin(self, &standing.folder, action, wish, by, session.clone()).await;
-        if begun.is_err() {
-            self.rest(id, None);
-        }
-        begun.map(|()| session)
+        let (tools, id, folder) = (self.clone(), id.clone(), standing.folder);
+        let begin = async move {
+            let begun = change::begin(&tools, &folder, action, wish, by, session.clone()).await;
+            if begun.is_err() {
+                tools.rest(&id, None);
+            }
+            begun.map(|()| session)
+        };
+        // Whoever asked may be gone before it has begun; what was begun is seen to all the same.
+        self.0.runtime.spawn(begin).await.map_err(io::Error::other)?
     }
 
     /// Starts a tool. It answers at once; where it stands then is told.
@@ -306,22 +313,32 @@ impl Tools {
         let (stop, told) = mpsc::unbounded_channel();
         {
             let mut entries = self.entries();
-            let entry = entries.entry(id.clone()).or_default();
-            if entry.state.as_ref().is_some_and(|s| s.is_up() || s.is_changing()) {
-                return Ok(());
+            for (busy, state) in family::busy(entries.values().filter_map(Entry::doing), &standing.folder) {
+                if busy.spec.id == *id {
+                    return Ok(());
+                }
+                if state.is_changing() {
+                    let why = format!("{} is at work in its folder. Wait until that has ended.", busy.spec.name);
+                    return Err(ToolError::Refused(why));
+                }
             }
+            let entry = entries.entry(id.clone()).or_default();
             let state = Some(ToolState::Starting { by: by.clone(), since: self.0.parts.clock.ms(), session: None });
             *entry = Entry { state, folder: Some(standing.folder.clone()), stop: Some(stop), ..Entry::default() };
         }
         self.tell();
-        let (row, who) = (id.as_str().to_owned(), by.clone());
-        if let Err(e) = self.0.parts.store.run(move |c| table::want(c, &row, Some(&who))).await {
-            self.rest(id, None);
-            return Err(e.into());
-        }
-        let (counted, folder) = (Counted::new(self), standing.folder);
-        self.0.runtime.spawn(async move { running::run(&counted.0, &folder, by, told).await });
-        Ok(())
+        let (counted, id, folder) = (Counted::new(self), id.clone(), standing.folder);
+        let begin = async move {
+            let (tools, row, who) = (&counted.0, id.as_str().to_owned(), by.clone());
+            if let Err(e) = tools.0.parts.store.run(move |c| table::want(c, &row, Some(&who))).await {
+                tools.rest(&id, None);
+                return Err(e.into());
+            }
+            tools.0.runtime.clone().spawn(async move { running::run(&counted.0, &folder, by, told).await });
+            Ok(())
+        };
+        // As above.
+        self.0.runtime.spawn(begin).await.map_err(io::Error::other)?
     }
 
     /// Stops a tool. It answers at once.
@@ -331,6 +348,10 @@ impl Tools {
     pub async fn stop(&self, id: &ToolId, viewer: Viewer<'_>) -> Result<(), ToolError> {
         let standing = self.get(id).await?;
         if !standing.state.is_up() {
+            if viewer.admin {
+                // One that did not come up may be wanted still, such as by an earlier version of Easel.
+                self.unwant(id).await;
+            }
             return Ok(());
         }
         if standing.state.by() != Some(viewer.profile) && !viewer.admin {
@@ -340,6 +361,17 @@ impl Tools {
         self.0.parts.store.run(move |c| table::want(c, &row, None)).await?;
         self.tell_stop(id, Stop::ForGood);
         Ok(())
+    }
+
+    /// Nobody wants a tool any more: the next panel does not start it.
+    pub(super) async fn unwant(&self, id: &ToolId) {
+        let row = id.as_str().to_owned();
+        if let Err(e) = self.0.parts.store.run(move |c| table::want(c, &row, None)).await {
+            tracing::error!(
+                tool = id.as_str(),
+                "that nobody wants it any more was not kept, so it starts with the next panel: {e}"
+            );
+        }
     }
 
     /// Ends every tool that is up; they start again with the next panel.

@@ -22,6 +22,15 @@ pub enum ToolState {
         /// `install`, `update` or `reinstall`.
         change: String,
     },
+    /// A change failed and could not go back: running it again goes on with it.
+    Unfinished {
+        /// `install`, `update` or `reinstall`.
+        change: String,
+        /// What happened, in a sentence.
+        why: String,
+        /// Where it can be read up.
+        session: SessionId,
+    },
     /// A script is changing it.
     Changing {
         /// What it does.
@@ -87,6 +96,7 @@ impl ToolState {
         match installation {
             Installation::Absent => ToolState::Absent,
             Installation::Changing { change } => ToolState::Interrupted { change },
+            Installation::Unreadable { why, remedy } => ToolState::Broken { why, remedy, session: None, installed: false },
             Installation::Installed { version, .. } => ToolState::Stopped { version },
         }
     }
@@ -102,7 +112,7 @@ impl ToolState {
             ToolState::Running { .. } => "running",
             ToolState::NoRoom { .. } => "no-room",
             ToolState::Stopping { .. } => "stopping",
-            ToolState::Broken { .. } => "broken",
+            ToolState::Broken { .. } | ToolState::Unfinished { .. } => "broken",
         }
     }
 
@@ -128,7 +138,7 @@ impl ToolState {
     /// The terminal that tells of it.
     pub fn session(&self) -> Option<&SessionId> {
         match self {
-            ToolState::Changing { session, .. } => Some(session),
+            ToolState::Changing { session, .. } | ToolState::Unfinished { session, .. } => Some(session),
             ToolState::Starting { session, .. } | ToolState::Running { session, .. } | ToolState::Broken { session, .. } => {
                 session.as_ref()
             }
@@ -139,6 +149,14 @@ impl ToolState {
     /// A process of it is there, or wanted.
     pub fn is_up(&self) -> bool {
         matches!(self, ToolState::Starting { .. } | ToolState::Running { .. } | ToolState::Stopping { .. })
+    }
+
+    /// The change that was begun and is to be gone on with.
+    fn half_done(&self) -> Option<&str> {
+        match self {
+            ToolState::Interrupted { change } | ToolState::Unfinished { change, .. } => Some(change),
+            _ => None,
+        }
     }
 
     /// A script changes it.
@@ -188,7 +206,11 @@ pub fn may(tool: &ToolFolder, state: &ToolState, viewer: Viewer<'_>) -> May {
     let rests = matches!(state, ToolState::Stopped { .. } | ToolState::NoRoom { .. } | ToolState::Broken { installed: true, .. });
     // There is always more to choose.
     let adds = tool.choices.is_some() && !tool.runs();
-    let lacks = matches!(state, ToolState::Absent | ToolState::Interrupted { .. } | ToolState::Broken { .. }) || adds;
+    // Only the change that was begun knows how to go on, or back. One of which nothing is known is an installation; in place of
+    // an update, everything can be made anew.
+    let half = state.half_done();
+    let (updates, reinstalls) = (half == Some("update"), matches!(half, Some("update" | "reinstall")));
+    let lacks = matches!(state, ToolState::Absent | ToolState::Broken { .. }) || (half.is_some() && !reinstalls) || adds;
     let still = !state.is_up() && !state.is_changing();
     let idle = viewer.admin && still;
     May {
@@ -196,11 +218,11 @@ pub fn may(tool: &ToolFolder, state: &ToolState, viewer: Viewer<'_>) -> May {
         start: rests && tool.runs() && invited,
         stop: state.is_up() && !matches!(state, ToolState::Stopping { .. }) && (own || viewer.admin),
         install: idle && has(super::Action::Install) && lacks && !matches!(state, ToolState::Needs { .. }),
-        update: idle && has(super::Action::Update) && rests,
+        update: idle && has(super::Action::Update) && (rests || updates),
         // Whether there is an earlier version, and whether its scripts were seen, is not for the state to say.
         go_back: false,
         accept: false,
-        reinstall: idle && has(super::Action::Reinstall) && rests,
+        reinstall: idle && has(super::Action::Reinstall) && (rests || reinstalls),
         watch: viewer.admin && state.session().is_some(),
     }
 }
@@ -258,12 +280,34 @@ mod tests {
         }
         let admin = |state| may(&tool("everyone"), state, Viewer { profile: &zoe, admin: true });
         assert!(admin(&states[0]).install && !admin(&states[0]).start);
-        assert!(admin(&states[1]).install);
+        assert!(admin(&states[1]).install && !admin(&states[1]).update && !admin(&states[1]).reinstall);
         let half = ToolState::Broken { why: "x".into(), remedy: String::new(), session: None, installed: false };
         assert!(admin(&half).install && !admin(&half).start, "what is not there whole is not started");
         assert!(admin(&states[2]).start && admin(&states[2]).update && !admin(&states[2]).install);
         let full = admin(&ToolState::NoRoom { why: "x".into() });
         assert!(full.start && full.update && !full.install, "it is as good as stopped");
+    }
+
+    #[test]
+    fn a_change_that_was_begun_is_what_is_gone_on_with() {
+        let zoe = id("zoe");
+        let offers = |state: &ToolState| {
+            let May { start, install, update, reinstall, .. } =
+                may(&tool("everyone"), state, Viewer { profile: &zoe, admin: true });
+            (start, install, update, reinstall)
+        };
+        for (change, offered) in [
+            ("install", (false, true, false, false)),
+            ("update", (false, false, true, true)),
+            ("reinstall", (false, false, false, true)),
+            ("something", (false, true, false, false)),
+        ] {
+            let (change, why) = (change.to_owned(), "x".to_owned());
+            let interrupted = ToolState::Interrupted { change: change.clone() };
+            assert_eq!(offers(&interrupted), offered, "{interrupted:?}");
+            let unfinished = ToolState::Unfinished { change, why, session: SessionId::generate() };
+            assert_eq!((offers(&unfinished), unfinished.name()), (offered, "broken"), "{unfinished:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Processes under a guardian: how it is started, told, and heard. Knows the guardian's words, not its work.
 
-use super::{Exit, Order, Signal, Spawned, child, command, exit_of, pipes};
+use super::{Exit, Order, STUCK_AFTER, Signal, Spawned, child, command, exit_of, pipes, stuck};
 use crate::{
-    Launch, Terminal,
+    Launch, Stat, Terminal, descendants,
     guardian::{KILL, TERMINATE, Ward, parse_report},
     launch::Guarded,
 };
@@ -16,7 +16,7 @@ use tokio::{
 
 /// A guardian's last word is a few bytes.
 const REPORT_BYTES: u64 = 64;
-/// A guardian that was told to kill has nothing else to do; one that takes longer is stuck, and killed itself.
+/// A guardian that has said its last word, or hangs, gets so long to end before it is killed itself.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) fn make(launch: &Launch, guarded: &Guarded, back: &std_mpsc::Sender<Order>) -> io::Result<Spawned> {
@@ -82,18 +82,28 @@ async fn watch(
             text = &mut report => break Some(text),
             signal = inbox.recv() => match signal {
                 Some(Signal::Terminate) => drop(told.write_all(&[TERMINATE]).await),
-                Some(Signal::Kill) => drop(told.write_all(&[KILL]).await),
-                None => break None,
+                // Or nobody wants it any more.
+                Some(Signal::Kill) | None => break None,
             },
             () = ended.closed() => break None,
         }
     };
+    let mut ended = Some(ended);
     let text = match text {
         Some(text) => text,
-        // Nobody wants it any more.
         None => {
             let _ = told.write_all(&[KILL]).await;
-            tokio::time::timeout(KILL_WAIT, report).await.unwrap_or_default()
+            match tokio::time::timeout(STUCK_AFTER, &mut report).await {
+                Ok(text) => text,
+                Err(_) => match left_of(pid) {
+                    Some(left) => {
+                        let _ = ended.take().map(|ended| ended.send(stuck(&left)));
+                        // Its guardian stays with it, and both go when the system lets them.
+                        report.await
+                    }
+                    None => String::new(),
+                },
+            }
         }
     };
     let exit = parse_report(&text);
@@ -118,5 +128,12 @@ async fn watch(
             Exit::Unknown
         }
     };
-    let _ = ended.send(exit);
+    let _ = ended.map(|ended| ended.send(exit));
+}
+
+/// What a guardian was told to kill and is still there. None where it hangs itself: then it is ended, and what it guarded
+/// falls to this process.
+fn left_of(guardian: u32) -> Option<Stat> {
+    Stat::of(guardian).filter(|stat| !matches!(stat.state, 'T' | 't' | 'Z'))?;
+    descendants::first_below(guardian)
 }

@@ -66,3 +66,25 @@ async fn a_missing_program_is_refused_by_name() {
     let refused = spawner.spawn(&Launch::new("/no/such/program")).await.unwrap_err();
     assert!(refused.to_string().contains("/no/such/program"), "{refused}");
 }
+
+#[tokio::test]
+async fn what_is_killed_and_does_not_end_is_told_and_nobody_waits_for_it() {
+    // A guardian whose ward cannot be killed: it never says that nothing is left.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("guardian"), "sleep 1000 & echo $!; wait").unwrap();
+    let guarded = crate::Guarded { guardian: "/bin/sh".into(), user: None, terminal: None };
+    let launch = Launch::new("/bin/true").in_folder(folder.path()).guarded(guarded);
+    let mut child = HostSpawner::new().unwrap().spawn(&launch).await.unwrap();
+    let mut line = [0; 16];
+    let n = child.output[0].read(&mut line).await.unwrap();
+    let ward: u32 = std::str::from_utf8(&line[..n]).unwrap().trim().parse().unwrap();
+    child.signals.send(Signal::Kill).unwrap();
+    let exit = tokio::time::timeout(Duration::from_secs(10), child.exit).await.unwrap().unwrap();
+    assert_eq!(exit, Exit::Stuck(ward));
+    assert!(exit.to_string().contains(&format!("process {ward} waits for the system")), "{exit}");
+    assert!(Stat::of(child.pid).is_some_and(|guardian| !guardian.is_dead()), "its guardian stays with it");
+    for pid in [ward, child.pid] {
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+        kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+}

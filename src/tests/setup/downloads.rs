@@ -1,9 +1,16 @@
 //! Sets of models from a server in fair weather and foul: only whole and right files appear, downloads go on where they
 //! stopped, and a token goes to whom it belongs.
 
-use super::{server::Server, world::World};
+use super::{
+    server::Server,
+    world::{World, kill_group},
+};
 use sha2::{Digest as _, Sha256};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 /// A small safetensors file, with some weight to it.
@@ -176,4 +183,31 @@ fn a_token_is_in_no_command_line() {
     assert!(seen.is_empty(), "{seen:?}");
     assert!(curls > 0, "nobody looked in time");
     println!("curl was seen {curls} times, the token never");
+}
+
+/// A download takes hours, and whatever ends it ends the script too.
+#[test]
+fn a_token_is_in_no_file_after_a_download_was_killed() {
+    let shop = Shop::open(&[("a", "loras/1.safetensors", "token = \"HF_TOKEN\"")]);
+    // Of a version that kept it in a file.
+    shop.world.put("models-of-all/loras/0.safetensors.part.auth", "Authorization: Bearer hf_canary");
+    let held = shop.server.hold();
+    let mut child = shop.world.command("models", "install", &[("EASEL_PICKS", "a"), ("HF_TOKEN", "hf_canary")]).spawn().unwrap();
+    let group = child.id();
+    let begun = Instant::now();
+    let curl = |pid: &str| {
+        let read = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+        let ours = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(2) == Some(&group.to_string()));
+        ours && read("cmdline").starts_with("curl\0")
+    };
+    while !fs::read_dir("/proc").unwrap().flatten().any(|e| e.file_name().to_str().is_some_and(curl)) {
+        assert!(begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "curl never ran");
+    }
+    kill_group(group);
+    child.wait().unwrap();
+    drop(held);
+    for name in shop.listed("loras") {
+        let text = fs::read(shop.world.at("models-of-all/loras").join(&name)).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("hf_canary"), "{name}");
+    }
 }

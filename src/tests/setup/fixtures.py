@@ -109,7 +109,8 @@ def ai_toolkit():
         "version": "1.0.0",
         "scripts": {
             "build": "node -e \"require('fs').mkdirSync('dist/cron',{recursive:true});require('fs').writeFileSync('dist/cron/worker.js','setInterval(()=>{},1000)')\"",
-            "update_db": "node -e \"require('fs').appendFileSync('../aitk_db.db','')\"",
+            # Adds what this version of the program asks of its database, once.
+            "update_db": "node -e \"const fs=require('fs'),db='../aitk_db.db',has=fs.existsSync(db)?fs.readFileSync(db,'utf8'):'';has.includes('save_now')||fs.writeFileSync(db,has+'save_now;')\"",
         },
         "dependencies": {"next": "file:fake-next"},
     }

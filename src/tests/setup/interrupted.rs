@@ -6,9 +6,12 @@ use super::world::{World, uv};
 use crate::program::is_long;
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::ExitStatusExt as _,
+    },
     path::Path,
-    process::Command,
+    process::{Command, Output},
     time::Instant,
 };
 
@@ -20,8 +23,11 @@ const PLACES: usize = 10;
 const KEPT: [&str; 3] = ["models/loras/mine.safetensors", "output/zoe/a.png", "user/default/workflow.json"];
 const NODE: (&str, &str) = ("EASEL_PICKS", "ComfyUI-GGUF");
 
-/// Programs of the same names that count their calls, and at call `place` kill the process group that calls.
-fn counting(folder: &Path, place: usize) -> (String, String) {
+/// Links of people's: to a folder elsewhere by its full path, and by a way that leads there only from where it lies.
+const LINKS: [(&str, &str); 2] = [("input", "/elsewhere/input"), ("user/shared", "../../shared")];
+
+/// Programs of the same names that count their calls, and at call `place` send a signal to the process group that calls.
+fn counting(folder: &Path, place: usize, signal: &str) -> (String, String) {
     let shims = folder.join("shims");
     let _ = fs::remove_dir_all(&shims);
     fs::create_dir_all(&shims).unwrap();
@@ -33,7 +39,7 @@ fn counting(folder: &Path, place: usize) -> (String, String) {
         let Some(real) = real else { continue };
         let shim = shims.join(name);
         let text = format!(
-            "#!/bin/bash\nprintf x >>'{count}'\n[ \"$(/usr/bin/stat -c %s '{count}')\" -ne {place} ] || kill -KILL 0\nexec {} \"$@\"\n",
+            "#!/bin/bash\nprintf x >>'{count}'\n[ \"$(/usr/bin/stat -c %s '{count}')\" -ne {place} ] || kill -{signal} 0\nexec {} \"$@\"\n",
             real.display()
         );
         fs::write(&shim, text).unwrap();
@@ -44,9 +50,7 @@ fn counting(folder: &Path, place: usize) -> (String, String) {
 
 /// Runs a script that is killed at a place; the calls that were made. 0 is no place: it runs to its end.
 fn killed_at(world: &World, action: &str, more: &[(&str, &str)], place: usize) -> usize {
-    let (path, uv) = counting(&world.at(""), place);
-    let mut command = world.command("comfy", action, more);
-    let output = command.env("PATH", path).env("EASEL_UV", uv).output().unwrap();
+    let output = ended_at(world, action, more, place, "KILL");
     let out = String::from_utf8_lossy(&output.stderr).into_owned();
     if place == 0 {
         assert!(output.status.success(), "{out}");
@@ -54,6 +58,12 @@ fn killed_at(world: &World, action: &str, more: &[(&str, &str)], place: usize) -
         assert_eq!(output.status.signal(), Some(9), "{action} at {place}: {:?}\n{out}", output.status);
     }
     usize::try_from(fs::metadata(world.at("calls")).unwrap().len()).unwrap()
+}
+
+/// Runs a script that gets a signal at a place.
+fn ended_at(world: &World, action: &str, more: &[(&str, &str)], place: usize, signal: &str) -> Output {
+    let (path, uv) = counting(&world.at(""), place, signal);
+    world.command("comfy", action, more).env("PATH", path).env("EASEL_UV", uv).output().unwrap()
 }
 
 fn git(folder: &Path, args: &[&str]) -> String {
@@ -81,6 +91,10 @@ fn assert_kept(world: &World, place: &str) {
         let found = roots.iter().filter(|root| fs::read_to_string(root.join(path)).is_ok_and(|text| text == path)).count();
         assert_eq!(found, 1, "{place}: {path} in {roots:?}");
     }
+    for (path, to) in LINKS {
+        let found = roots.iter().filter(|root| fs::read_link(root.join(path)).is_ok_and(|link| link == Path::new(to))).count();
+        assert_eq!(found, 1, "{place}: {path} -> {to} in {roots:?}");
+    }
 }
 
 /// The end, as if nothing had happened.
@@ -96,6 +110,9 @@ fn assert_done(world: &World, keeps: bool, place: &str) {
     assert!(!leftovers.iter().any(stale), "{place}: {leftovers:?}");
     for path in KEPT.iter().filter(|_| keeps) {
         assert_eq!(world.get(&format!("comfy/app/{path}")), **path, "{place}");
+    }
+    for (path, to) in LINKS.iter().filter(|_| keeps) {
+        assert_eq!(fs::read_link(world.at("comfy/app").join(path)).unwrap(), Path::new(to), "{place}");
     }
 }
 
@@ -137,6 +154,9 @@ fn old_release() -> World {
     for path in KEPT {
         world.put(&format!("comfy/app/{path}"), path);
     }
+    for (path, to) in LINKS {
+        symlink(to, world.at("comfy/app").join(path)).unwrap();
+    }
     world
 }
 
@@ -176,6 +196,57 @@ fn a_way_back_that_was_killed_goes_on_and_leads_forward_again() {
 #[test]
 fn a_reinstallation_that_was_killed_loses_nothing() {
     interrupt("reinstall", &old_release(), true);
+}
+
+/// What the page's "Cancel" and Ctrl-C in its terminal do: a signal to the whole group.
+fn cancelled(action: &str, check: impl Fn(&World, &str)) {
+    let before = old_release();
+    let calls = killed_at(&before.again(), action, &[NODE], 0);
+    for (i, place) in places(calls).into_iter().enumerate() {
+        let world = before.again();
+        let signal = ["TERM", "INT", "HUP"][i % 3];
+        let name = format!("{action} ended by {signal} at call {place} of {calls}");
+        let output = ended_at(&world, action, &[NODE], place, signal);
+        assert_no_half(&world, &name);
+        assert_kept(&world, &name);
+        let installed = world.get("comfy/.easel-installed");
+        assert!(output.status.code() != Some(0) || installed.starts_with("version=v0.10.0\n"), "{name}: it says that it is done");
+        check(&world, &name);
+        world.run("comfy", action, &[NODE]).ok();
+        assert_done(&world, true, &name);
+    }
+}
+
+#[test]
+fn an_update_that_is_cancelled_goes_back_by_itself() {
+    cancelled("update", |world, name| {
+        assert!(!world.at("comfy/.easel-changing").exists(), "{name}: what worked a minute ago cannot be started");
+        assert!(world.get("comfy/.easel-installed").starts_with("version="), "{name}");
+    });
+}
+
+#[test]
+fn a_reinstallation_that_is_cancelled_goes_back_by_itself_or_has_the_new_one_whole() {
+    cancelled("reinstall", |world, name| {
+        let note = world.get("comfy/.easel-changing");
+        assert!(note.is_empty() || note.contains("phase=back\n"), "{name}: {note}");
+        assert!(!note.is_empty() || !world.at("comfy/app.old").exists(), "{name}");
+    });
+}
+
+/// Going back after a reinstallation that fails leads to where it began: also where that was an interrupted update.
+#[test]
+fn an_interrupted_update_stays_one_when_a_reinstallation_fails() {
+    let before = old_release();
+    let calls = killed_at(&before.again(), "update", &[NODE], 0);
+    let world = before.again();
+    killed_at(&world, "update", &[NODE], calls / 2);
+    let note = world.get("comfy/.easel-changing");
+    assert!(note.starts_with("change=update\n"), "{note}");
+    world.run("comfy", "reinstall", &[NODE, ("EASEL_VERSION", "main")]).failed(1, "Everything is as it was.");
+    assert_eq!(world.get("comfy/.easel-changing"), note, "half an update must not pass for installed");
+    world.run("comfy", "update", &[NODE]).ok();
+    assert_done(&world, true, "updated");
 }
 
 #[test]

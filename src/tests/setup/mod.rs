@@ -5,6 +5,7 @@ mod check;
 mod downloads;
 mod interrupted;
 mod jupyter;
+mod reinstalled;
 mod scripts;
 pub(crate) mod server;
 mod world;

@@ -58,6 +58,11 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// Answers nobody until this is dropped.
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        self.manner.lock().unwrap()
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.manner.lock().unwrap().asked.clone()
     }

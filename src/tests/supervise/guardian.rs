@@ -60,6 +60,31 @@ async fn what_a_service_leaves_behind_when_it_ends_ends_too() {
     assert_eq!(living(&mark), Vec::<String>::new());
 }
 
+/// In a session of its own, with a name that is not UTF-8, and with a child.
+const UNREADABLE: &str = r#"
+setsid python3 -c '
+import ctypes, os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+ctypes.CDLL(None).prctl(15, b"\xff\xfe")
+if os.fork() == 0: print("named", flush=True)
+time.sleep(1000)' &
+wait
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_name_is_no_text_ends_like_any_other() {
+    let mark = format!("EASEL_TEST_MARK=unreadable-{}", std::process::id());
+    let (name, value) = mark.split_once('=').unwrap();
+    let mut child = spawn(&guarded(UNREADABLE, None).env(name, value)).await;
+    let mut line = [0; 16];
+    let n = child.output[0].read(&mut line).await.unwrap();
+    assert_eq!(&line[..n], b"named\n");
+    child.signals.send(Signal::Kill).unwrap();
+    let exit = tokio::time::timeout(Duration::from_secs(10), child.exit).await.expect("it is never told").unwrap();
+    assert_eq!(exit, Exit::Signal(9));
+    assert_eq!(living(&mark), Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_panel_hangs_up_everything_ends() {
     let mark = format!("EASEL_TEST_MARK=gone-{}", std::process::id());

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod socket;
 mod tools;
 mod users;
+mod wanted;
 
 use crate::program::is_long;
 use client::{Admin, Came, restarted, studio};

@@ -227,10 +227,9 @@ export class Card {
       const again = state === "broken" || state === "no-room";
       out.push(this.button("start", again ? "Try again" : "Start", "", again ? null : play));
     }
-    if (may.install) {
-      const again = state === "interrupted" || state === "broken";
-      out.push(this.button("install", again ? "Run again" : this.tool.choices ? "Choose" : "Install"));
-    }
+    const again = this.again();
+    if (again) out.push(this.button(again, "Run again"));
+    else if (may.install) out.push(this.button("install", this.tool.choices ? "Choose" : "Install"));
     if (session && moving) out.push(this.link(`/sessions/${session}`, "Watch", "btn", terminal));
     if (may.stop) out.push(this.button("stop", "Stop"));
     if (session && state === "broken") out.push(this.link(`/sessions/${session}`, "Log", "btn btn--ghost", null));
@@ -238,6 +237,15 @@ export class Card {
     const menu = this.menu();
     if (menu) out.push(menu);
     return out;
+  }
+
+  /** What goes on with a change that was not finished: that change. */
+  private again(): Act | null {
+    const { may, state } = this.tool;
+    if (state !== "interrupted" && state !== "broken") return null;
+    if (may.install) return "install";
+    if (may.update) return "update";
+    return may.reinstall ? "reinstall" : null;
   }
 
   private nothing(): string {
@@ -260,9 +268,10 @@ export class Card {
       button.addEventListener("click", () => this.act(act));
       entries.push(button);
     };
-    if (may.update) entry("update", arrowUpFromLine, "Update");
+    const again = this.again();
+    if (may.update && again !== "update") entry("update", arrowUpFromLine, "Update");
     if (may.go_back) entry("go-back", undo2, `Go back to version ${this.tool.earlier ?? ""}`);
-    if (may.reinstall) entry("reinstall", rotateCcw, "Reinstall, keep models and outputs");
+    if (may.reinstall && again !== "reinstall") entry("reinstall", rotateCcw, "Reinstall, keep models and outputs");
     if (session && state === "running") {
       if (entries.length > 0) entries.push(make("hr"));
       entries.push(make("a", { href: `/sessions/${session}` }, icon(scrollText), "Log"));

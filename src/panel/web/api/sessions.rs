@@ -199,7 +199,7 @@ fn pieces(file: File, left: u64) -> impl futures_util::Stream<Item = io::Result<
             Ok::<_, io::Error>((file, piece))
         });
         let (file, piece) = read.await.map_err(io::Error::other)??;
-        // It never shrinks, but whoever removes it under our hands gets a short answer.
+        // Where it gets shorter at its limit, or is removed under our hands, the answer is short.
         let left = if piece.is_empty() { 0 } else { left - piece.len() as u64 };
         Ok(Some((Bytes::from(piece), (file, left))))
     })

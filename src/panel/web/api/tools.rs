@@ -107,6 +107,9 @@ pub(crate) fn view(app: &App, artist: &Artist, standing: &Standing) -> ToolView 
             let remedy = "Running it again goes on where it stopped.".to_owned();
             (Some(format!("Its last {change} was interrupted.")), Some(remedy))
         }
+        ToolState::Unfinished { why, .. } if trusted => {
+            (Some(why.clone()), Some("Its terminal says more. Running it again goes on where it stopped.".to_owned()))
+        }
         // What Easel itself says is for everybody.
         ToolState::Needs { other } => {
             let remedy = if trusted { format!("Install {other} first.") } else { String::new() };
@@ -276,8 +279,8 @@ macro_rules! change {
             let bytes = body::bytes(payload, body::MAX_JSON).await?;
             let picks: Picks = if bytes.is_empty() { Picks::default() } else { body::parse(&bytes)? };
             let wish = Wish { picks: picks.picks, tokens: picks.tokens };
-            let session = app.tools.change(&id, $action, wish, viewer(&admin.artist)).await?;
-            note(&app, &admin.artist, &id, $action.name()).await?;
+            let change = async move |app: &App, artist: &Artist, id: &ToolId| app.tools.change(id, $action, wish, viewer(artist)).await;
+            let session = done(&app, &admin.artist, &id, $action.name(), change).await?;
             begun(&app, &admin.artist, &id, Some(session)).await
         }
     };
@@ -297,10 +300,22 @@ change!(
 );
 change!(reinstall, Action::Reinstall, "/api/v1/tools/{id}/reinstall", "Makes a tool anew; models, outputs and settings stay.");
 
-/// What was done with a tool goes into the audit trail.
-async fn note(app: &App, artist: &Artist, id: &ToolId, what: &str) -> Result<(), AppError> {
-    let deed = Deed::done(artist.profile.id.as_str(), Kind::Tool, format!("{what} {id}"));
-    Ok(app.audit.write(deed).await?)
+/// Does something with a tool, and writes it down in the audit trail: both to the end, also where the browser has hung up.
+async fn done<T: 'static>(
+    app: &Data<App>,
+    artist: &Artist,
+    id: &ToolId,
+    what: &'static str,
+    act: impl AsyncFnOnce(&App, &Artist, &ToolId) -> Result<T, ToolError> + 'static,
+) -> Result<T, AppError> {
+    let (app, artist, id) = (app.clone(), artist.clone(), id.clone());
+    let doing = actix_web::rt::spawn(async move {
+        let done = act(&app, &artist, &id).await?;
+        let deed = Deed::done(artist.profile.id.as_str(), Kind::Tool, format!("{what} {id}"));
+        app.audit.write(deed).await?;
+        Ok(done)
+    });
+    doing.await.map_err(|e| AppError::disk(&std::io::Error::other(e)))?
 }
 
 async fn begun(app: &App, artist: &Artist, id: &ToolId, session: Option<SessionId>) -> Result<HttpResponse, AppError> {
@@ -312,8 +327,8 @@ async fn begun(app: &App, artist: &Artist, id: &ToolId, session: Option<SessionI
 #[utoipa::path(post, path = "/api/v1/tools/{id}/start", tag = "tools", params(("id" = String, Path)), responses((status = 202, body = ToolBegun)))]
 pub async fn start(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
     let id = parse(&id)?;
-    app.tools.start(&id, viewer(&artist)).await?;
-    note(&app, &artist, &id, "start").await?;
+    let start = async |app: &App, artist: &Artist, id: &ToolId| app.tools.start(id, viewer(artist)).await;
+    done(&app, &artist, &id, "start", start).await?;
     begun(&app, &artist, &id, None).await
 }
 
@@ -321,8 +336,8 @@ pub async fn start(app: Data<App>, artist: Artist, id: Path<String>) -> Result<H
 #[utoipa::path(post, path = "/api/v1/tools/{id}/stop", tag = "tools", params(("id" = String, Path)), responses((status = 202, body = ToolBegun)))]
 pub async fn stop(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
     let id = parse(&id)?;
-    app.tools.stop(&id, viewer(&artist)).await?;
-    note(&app, &artist, &id, "stop").await?;
+    let stop = async |app: &App, artist: &Artist, id: &ToolId| app.tools.stop(id, viewer(artist)).await;
+    done(&app, &artist, &id, "stop", stop).await?;
     begun(&app, &artist, &id, None).await
 }
 
