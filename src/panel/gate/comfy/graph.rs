@@ -3,8 +3,8 @@
 
 use super::Refusal;
 use super::names::{As, File, Owner, is_text_file};
-use super::rules::{Rules, Treatment, encoded, is_address, says_where};
-use super::types::{Takes, Types};
+use super::rules::{Rules, Treatment, encoded, is_address};
+use super::types::{Takes, Types, is_place};
 use serde_json::{Map, Value};
 
 /// Nodes of one graph.
@@ -172,7 +172,7 @@ impl Node<'_> {
         if takes == Some(&Takes::Upload) {
             return self.file(name, value).map(Some);
         }
-        if !says_where(name) || takes == Some(&Takes::Number) {
+        if !is_place(name, takes) {
             return self.any(name, value).map(Some);
         }
         match (takes, value) {
@@ -180,7 +180,8 @@ impl Node<'_> {
             (_, Value::String(text)) if text.is_empty() || self.is_own(text) => {}
             // The address that the node's maker wrote there is not of whoever sends the graph.
             (Some(Takes::Text(usual)), Value::String(text)) if text == usual && is_address(name) => {}
-            (Some(Takes::Choice(offered)), Value::String(text)) if offered.contains(text) => {}
+            // An annotated name is led into the own folder.
+            (Some(Takes::Choice(offered)), Value::String(text)) if offered.contains(text) || is_annotated(text) => {}
             (Some(Takes::Choice(_)), Value::String(text)) => {
                 return Err(Refusal::new(format!("\"{name}\" does not offer \"{}\".", shown(text))));
             }
@@ -235,7 +236,7 @@ impl Node<'_> {
         if sender.owner.is_foreign(text) {
             return Err(Refusal::new(format!("\"{name}\" names another profile's folder.")));
         }
-        if text.ends_with("[output]") || text.ends_with("[input]") || text.ends_with("[temp]") {
+        if is_annotated(text) {
             return sender.owner.input(text, sender.has);
         }
         let lower = name.to_ascii_lowercase();
@@ -246,6 +247,11 @@ impl Node<'_> {
         }
         Ok(text.to_owned())
     }
+}
+
+/// Whether a name says which of ComfyUI's folders it is in.
+fn is_annotated(text: &str) -> bool {
+    ["[output]", "[input]", "[temp]"].iter().any(|folder| text.ends_with(folder))
 }
 
 /// What a saved file's name begins with.

@@ -1,5 +1,6 @@
 //! What nodes take and give, as ComfyUI tells it, as far as it decides about files. Pure.
 
+use super::names::{As, check_extension};
 use super::{lists, rules};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
@@ -13,7 +14,7 @@ const CLASSES_MAX: usize = 20_000;
 pub(super) enum Takes {
     /// A number or a switch, made one of whatever is sent.
     Number,
-    /// One of these; kept only where the input's name says that they are places.
+    /// One of these. They are kept only where they are places: the input's name says so, or there is a file among them.
     Choice(Vec<String>),
     /// One of the uploads.
     Upload,
@@ -50,14 +51,29 @@ impl Class {
     }
 }
 
+/// Whether a choice is somebody's file, and not a model: those are everybody's.
+fn is_file(text: &str) -> bool {
+    !text.ends_with(".safetensors") && check_extension(text, As::Bytes).is_ok()
+}
+
+/// Whether an input that takes this is about places.
+pub(super) fn is_place(name: &str, takes: Option<&Takes>) -> bool {
+    match takes {
+        Some(Takes::Number) => false,
+        Some(Takes::Choice(offered)) if !offered.is_empty() => true,
+        _ => rules::says_where(name),
+    }
+}
+
 fn takes(name: &str, spec: &Value) -> Takes {
     let options = &spec[1];
     if options.as_object().is_some_and(lists::is_upload) {
         return Takes::Upload;
     }
     let choice = |choices: &Value| {
-        let texts = choices.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        Takes::Choice(if rules::says_where(name) { texts.collect() } else { Vec::new() })
+        let texts: Vec<&str> = choices.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let places = rules::says_where(name) || texts.iter().any(|text| is_file(text));
+        Takes::Choice(if places { texts.into_iter().map(str::to_owned).collect() } else { Vec::new() })
     };
     match &spec[0] {
         Value::Array(_) => choice(&spec[0]),
@@ -108,7 +124,7 @@ pub(super) fn classes(graph: &Value) -> BTreeSet<String> {
 /// The classes of which a graph chooses what they did not offer when they were asked: an upload or a model since then.
 pub(super) fn stale(graph: &Value, types: &Types) -> BTreeSet<String> {
     let is_new = |class: &Class, (name, value): (&String, &Value)| match (class.input(name), value) {
-        (Some(Takes::Choice(offered)), Value::String(text)) => rules::says_where(name) && !offered.contains(text),
+        (Some(takes @ Takes::Choice(offered)), Value::String(text)) => is_place(name, Some(takes)) && !offered.contains(text),
         _ => false,
     };
     let nodes = graph.as_object().into_iter().flat_map(Map::values);
@@ -126,7 +142,7 @@ mod tests {
     fn what_is_taken_is_read_in_both_ways_of_saying_it() {
         let mut known = Known::default();
         known.learn(&json!({ "A": { "input": {
-            "required": { "seed": ["INT", {}], "lora_file": [["a", "b"]], "sampler": [["x"]], "image": [["c"], { "image_upload": true }] },
+            "required": { "seed": ["INT", {}], "lora_file": [["a", "b"]], "sampler": [["x"]], "picture": [["x", "example.png"]], "lora": [["a.safetensors"]], "image": [["c"], { "image_upload": true }] },
             "optional": { "clip_file": ["COMBO", { "options": ["c"] }], "any": ["*"], "both": ["STRING,INT", { "default": "x" }], "names": ["VHS_FILENAMES"] },
             "hidden": { "prompt": "PROMPT" }
         }, "output": ["IMAGE", ["x"]] }, "broken": 7 }));
@@ -138,6 +154,8 @@ mod tests {
             ("seed", Takes::Number),
             ("lora_file", choice(&["a", "b"])),
             ("sampler", choice(&[])),
+            ("lora", choice(&[])),
+            ("picture", choice(&["x", "example.png"])),
             ("image", Takes::Upload),
             ("clip_file", choice(&["c"])),
             ("any", Takes::Text(String::new())),
