@@ -129,8 +129,9 @@ fn as_websocket(headers: &mut HeaderMap) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Removes what belongs to one connection: the list, and what `Connection` names besides.
-fn remove_hop(headers: &mut HeaderMap) {
+/// Removes what belongs to one connection: the list, and what `Connection` names besides. To be done before anything is put
+/// in that whoever sent it could name there.
+pub(super) fn remove_hop(headers: &mut HeaderMap) {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<HeaderName> = values.flat_map(|v| v.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
     for name in named.iter().chain(&HOP) {

@@ -10,6 +10,7 @@ use crate::origins::Origins;
 use crate::secrets::{Fingerprint, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 /// Connections of one gate. One more takes the place of the oldest without a pass; where there is none such it is
 /// refused.
 const MOST_CONNECTIONS: usize = 1_024;
+/// Those of one login: a browser has six and its WebSockets.
+const MOST_OF_ONE: usize = 128;
 /// Rights are looked at again so often. Asking, where an event could be missed, cannot fail open.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// Pause after the system has no descriptor for a new connection.
@@ -62,6 +65,8 @@ struct Lines {
 struct Line {
     /// The pass that was last shown on it.
     pass: Option<Fingerprint>,
+    /// Whose it is.
+    login: Option<Fingerprint>,
     task: JoinHandle<()>,
 }
 
@@ -75,7 +80,9 @@ impl Drop for Leaving {
 }
 
 impl Gate {
-    pub(super) fn new(spec: &GateSpec, origins: Origins, panel: Origins, book: Book, clock: Clock) -> Arc<Gate> {
+    /// `data` is Easel's own folder.
+    pub(super) fn new(spec: &GateSpec, origins: Origins, panel: Origins, book: Book, clock: Clock, data: &Path) -> Arc<Gate> {
+        let guard = |Isolation::ComfyUi { folders, gallery }| Guard::new(folders, data, gallery);
         Arc::new(Gate {
             name: spec.name.clone(),
             origins,
@@ -84,7 +91,7 @@ impl Gate {
             state: watch::Sender::new(Told { number: 1, state: GateState::Closed }),
             tool: spec.tool.clone(),
             clock,
-            guard: spec.isolation.clone().map(|Isolation::ComfyUi { folders, gallery }| Guard::new(folders, gallery)),
+            guard: spec.isolation.clone().map(guard),
             admits: RwLock::new(spec.admits.clone()),
             keys: Mutex::default(),
             lines: Mutex::default(),
@@ -103,8 +110,9 @@ impl Gate {
     pub(super) fn set(&self, state: GateState) {
         self.state.send_if_modified(|told| {
             let new = told.state != state;
-            // Before anybody can speak to it.
-            if let (true, GateState::Open { .. }, Some(guard)) = (new, &state, &self.guard) {
+            let is_open = |state: &GateState| matches!(state, GateState::Open { .. });
+            // Before anybody can speak to it, and when nobody can any more.
+            if let (true, Some(guard)) = (new && (is_open(&state) || is_open(&told.state)), &self.guard) {
                 guard.begin();
             }
             if new {
@@ -136,10 +144,10 @@ impl Gate {
         self.admits(visitor, true).then(|| self.keys().issue(visitor, self.clock.ms()))
     }
 
-    /// Uses a ticket up, for a pass.
-    pub(super) fn enter(&self, ticket: &str, private: bool) -> Option<Secret> {
+    /// Uses a ticket up, for a pass, and whose that is.
+    pub(super) fn enter(&self, ticket: &str, private: bool) -> Option<(Secret, Arc<Visitor>)> {
         let visitor = self.keys().spend(ticket, self.clock.ms())?;
-        self.admits(&visitor, private).then(|| self.keys().enter(visitor))
+        self.admits(&visitor, private).then(|| (self.keys().enter(visitor.clone()), visitor))
     }
 
     /// Who shows this pass, where they may pass now.
@@ -182,7 +190,7 @@ impl Gate {
                 let leaving = Leaving(gate, number);
                 connection::serve(&leaving.0, number, stream, peer).await;
             });
-            lines.open.insert(number, Line { pass: None, task });
+            lines.open.insert(number, Line { pass: None, login: None, task });
         }
         // Not under the lock, which a task's end takes.
         if let Some(line) = evicted {
@@ -190,11 +198,18 @@ impl Gate {
         }
     }
 
-    /// Remembers which pass was shown on a connection, so that both end together.
-    pub(super) fn mark(&self, number: u64, pass: Fingerprint) {
-        if let Some(line) = self.lines().open.get_mut(&number) {
-            line.pass = Some(pass);
+    /// Remembers which pass was shown on a connection, so that both end together. False where that login has as many
+    /// connections as one may, so that nobody shuts the gate for all others.
+    pub(super) fn mark(&self, number: u64, pass: Fingerprint, login: Fingerprint) -> bool {
+        let mut lines = self.lines();
+        let others = lines.open.iter().filter(|(other, line)| **other != number && line.login == Some(login)).count();
+        if others >= MOST_OF_ONE {
+            return false;
         }
+        if let Some(line) = lines.open.get_mut(&number) {
+            (line.pass, line.login) = (Some(pass), Some(login));
+        }
+        true
     }
 
     /// Ends the passes of whoever may not pass any more, then each connection whose pass has ended. A request that

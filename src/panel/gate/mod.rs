@@ -8,6 +8,7 @@
 mod comfy;
 mod connection;
 mod frames;
+mod fresh;
 mod headers;
 mod keys;
 mod link;
@@ -166,7 +167,8 @@ impl Gates {
         let listener = TcpListener::bind((self.0.config.bind, spec.port)).await.map_err(refused)?;
         let port = listener.local_addr().map_err(refused)?.port();
         let origins = Origins::of_gate(&self.0.config, port)?;
-        let gate = Gate::new(&spec, origins, self.0.panel.clone(), self.0.book.clone(), self.0.clock.clone());
+        let (panel, book, clock) = (self.0.panel.clone(), self.0.book.clone(), self.0.clock.clone());
+        let gate = Gate::new(&spec, origins, panel, book, clock, &self.0.config.data);
         let mut open = self.0.open.write().expect("nobody panics with this lock");
         // Somebody else may have opened it since; then this listener goes as it came.
         if open.contains_key(&spec.tool) {

@@ -49,6 +49,8 @@ pub(super) enum Notice {
     Silent(String),
     /// The request comes from a page of elsewhere.
     Foreign,
+    /// Somebody has too many connections.
+    Crowded,
     /// What only an admin in admin mode may ask of this tool.
     Reserved,
     /// The tool does not get it, and why.
@@ -129,6 +131,11 @@ impl Notice {
                 StatusCode::FORBIDDEN,
                 "Not allowed",
                 format!("This request comes from a page of another address, so {tool} did not get it."),
+            ),
+            Notice::Crowded => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many connections",
+                format!("This browser has too many connections to {tool} open; close some of its tabs, or end a script."),
             ),
             Notice::Reserved => (
                 StatusCode::FORBIDDEN,

@@ -2,12 +2,12 @@
 //! socket.
 
 use super::comfy::{Asking, Outcome, Passage, Tool};
-use super::headers::Crossing;
+use super::headers::{Crossing, remove_hop};
 use super::link::{Download, Home, Trouble, Upload, exchange};
 use super::listen::{Gate, Told};
 use super::pages::{ASSETS, Body, Notice, Reader, asset, own};
 use super::tunnel::Tunnel;
-use super::{Admits, ENTER, GateState, Visitor, walls};
+use super::{Admits, ENTER, GateState, Visitor, fresh, walls};
 use crate::origins::Origin;
 use crate::secrets::{Fingerprint, Secret};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
@@ -51,8 +51,8 @@ impl Desk {
 
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (mut parts, body) = request.into_parts();
-        let asked = Asked::of(&parts);
+        let (parts, body) = request.into_parts();
+        let (asked, websocket) = (Asked::of(&parts), walls::is_websocket(&parts));
         let Some(origin) = walls::origin(&parts, &self.gate.origins).cloned() else {
             return self.say(&Notice::Misdirected, asked, None, None);
         };
@@ -68,12 +68,17 @@ impl Desk {
         let Some((pass, visitor)) = self.visitor(&parts, &origin) else {
             return self.say(&Notice::Login { stale: false }, asked, Some(&origin), None);
         };
-        self.mark(pass);
+        if !self.mark(pass, &visitor) {
+            return self.say(&Notice::Crowded, asked, Some(&origin), Some(&visitor));
+        }
         if !walls::may_cross(&parts, &origin) {
             return self.say(&Notice::Foreign, asked, Some(&origin), Some(&visitor));
         }
         if parts.uri.path() == "/__easel/state" {
             return self.news(&parts).await;
+        }
+        if let Some(answer) = fresh::page(parts.uri.path(), &origin, &visitor.profile) {
+            return answer;
         }
         if walls::is_own(parts.uri.path()) {
             return self.say(&Notice::Nothing(StatusCode::NOT_FOUND), asked, Some(&origin), Some(&visitor));
@@ -83,6 +88,22 @@ impl Desk {
         if !parts.method.is_safe() {
             self.gate.count_use(&visitor);
         }
+        self.behind(parts, body, asked, websocket, &origin, &visitor).await
+    }
+
+    /// What the tool says to somebody who may ask it, or what is said in its place.
+    async fn behind(
+        &self,
+        mut parts: Parts,
+        body: Incoming,
+        asked: Asked,
+        websocket: bool,
+        origin: &Origin,
+        visitor: &Arc<Visitor>,
+    ) -> Response<Body> {
+        let from_own_page = walls::is_from_own_page(&parts, origin);
+        // What belongs to this connection takes nothing out of what is put in from here on.
+        remove_hop(&mut parts.headers);
         let told = self.gate.state.borrow().clone();
         let notice = match told.state {
             GateState::Open { upstream, authorization } => {
@@ -91,30 +112,30 @@ impl Desk {
                     value.set_sensitive(true);
                     parts.headers.insert(header::AUTHORIZATION, value);
                 }
-                let crossing = self.crossing(&parts, &origin, upstream);
+                let crossing = Crossing { origin, upstream, peer: self.peer.ip().to_canonical(), websocket };
                 let Some(guard) = &self.gate.guard else {
                     let passage = Passage { parts, upload: Upload::new(body), ear: None, reserved: false };
-                    return self.forward(passage, crossing, &visitor).await;
+                    return self.forward(passage, crossing, asked, visitor).await;
                 };
-                let admin = self.gate.book.admits(&Admits::Admins, &visitor, origin.is_private());
+                let admin = self.gate.book.admits(&Admits::Admins, visitor, origin.is_private());
                 let tool = Tool { home: &self.home, address: upstream };
-                let asking = Asking { parts, body, tool, visitor: &visitor, admin, websocket: crossing.websocket };
+                let asking = Asking { parts, body, tool, visitor, admin, websocket, from_own_page };
                 return match guard.treat(asking).await {
                     Outcome::Answer(answer) => *answer,
                     Outcome::Forward(passage) => {
                         if passage.reserved && !passage.parts.method.is_safe() {
                             self.gate.book.logins.use_admin(&visitor.login);
                         }
-                        self.forward(*passage, crossing, &visitor).await
+                        self.forward(*passage, crossing, asked, visitor).await
                     }
-                    Outcome::Say(notice) => self.say(&notice, asked, Some(&origin), Some(&visitor)),
+                    Outcome::Say(notice) => self.say(&notice, asked, Some(origin), Some(visitor)),
                 };
             }
             GateState::Closed => Notice::Closed,
             GateState::Starting { line } => Notice::Starting(line),
             GateState::Broken { why } => Notice::Broken(why),
         };
-        self.say(&notice, asked, Some(&origin), Some(&visitor))
+        self.say(&notice, asked, Some(origin), Some(visitor))
     }
 
     /// Says something in the tool's place.
@@ -139,12 +160,16 @@ impl Desk {
         shown.find_map(|pass| self.gate.visitor(std::str::from_utf8(pass).ok()?, origin.is_private()))
     }
 
-    fn mark(&self, pass: Fingerprint) {
+    /// Tells the gate whose connection this is. False where theirs are too many.
+    fn mark(&self, pass: Fingerprint, visitor: &Visitor) -> bool {
         let mut marked = self.marked.lock().expect("nobody panics with this lock");
         if *marked != Some(pass) {
+            if !self.gate.mark(self.number, pass, visitor.login) {
+                return false;
+            }
             *marked = Some(pass);
-            self.gate.mark(self.number, pass);
         }
+        true
     }
 
     /// `POST /__easel/enter`: a ticket for a pass, from a page of Easel itself only.
@@ -158,13 +183,10 @@ impl Desk {
         // A ticket is hexadecimal, so nothing in it is ever escaped.
         let ticket = fields.filter_map(|field| field.split_once('=')).find(|(name, _)| *name == "ticket");
         let pass = ticket.and_then(|(_, ticket)| self.gate.enter(ticket, origin.is_private()));
-        let Some(pass) = pass else {
+        let Some((pass, visitor)) = pass else {
             return self.say(&Notice::Login { stale: true }, asked, Some(origin), None);
         };
-        let mut answer = own(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
-        answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
-        answer.headers_mut().insert(header::SET_COOKIE, cookie(origin, &pass));
-        answer
+        fresh::welcome(parts, origin, &visitor.profile, cookie(origin, &pass))
     }
 
     /// `GET /__easel/state?since=N`: what is behind the gate, as soon as it is not number N any more.
@@ -185,14 +207,10 @@ impl Desk {
         own(StatusCode::OK, "application/json", news.to_string())
     }
 
-    fn crossing<'a>(&self, parts: &Parts, origin: &'a Origin, upstream: SocketAddr) -> Crossing<'a> {
-        Crossing { origin, upstream, peer: self.peer.ip().to_canonical(), websocket: walls::is_websocket(parts) }
-    }
-
     /// Carries a request to the tool and its answer back.
-    async fn forward(&self, passage: Passage, crossing: Crossing<'_>, visitor: &Arc<Visitor>) -> Response<Body> {
+    async fn forward(&self, passage: Passage, crossing: Crossing<'_>, asked: Asked, visitor: &Arc<Visitor>) -> Response<Body> {
         let Passage { mut parts, upload, ear, .. } = passage;
-        let (asked, origin, upstream) = (Asked::of(&parts), crossing.origin, crossing.upstream);
+        let (origin, upstream) = (crossing.origin, crossing.upstream);
         // `OPTIONS *` is about no file of the tool.
         let Some(target) = parts.uri.path_and_query().filter(|target| target.as_str().starts_with('/')).cloned() else {
             return self.say(&Notice::Nothing(StatusCode::BAD_REQUEST), asked, Some(origin), Some(visitor));

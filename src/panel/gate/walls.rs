@@ -76,6 +76,13 @@ pub(super) fn may_cross(parts: &Parts, origin: &Origin) -> bool {
     from_own_page && (!elsewhere || navigation)
 }
 
+/// Whether a request comes from a page of this gate itself, and not from a link, an address typed in or a script of elsewhere.
+pub(super) fn is_from_own_page(parts: &Parts, origin: &Origin) -> bool {
+    let own = origin.to_string();
+    let site = || parts.headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    origin_is(&parts.headers, |sent| sent == own).unwrap_or_else(site)
+}
+
 /// Whether the answer is read by a script, which wants JSON, and not by a person.
 pub(super) fn is_for_a_script(parts: &Parts) -> bool {
     let sent = |name: header::HeaderName| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -148,6 +155,22 @@ mod tests {
         assert!(fetch("cross-site", "navigate", "document") && fetch("same-site", "navigate", "document"));
         assert!(fetch("same-origin", "no-cors", "script") && fetch("none", "navigate", "document"));
         assert!(!fetch("same-site", "no-cors", "script") && !fetch("cross-site", "navigate", "iframe"));
+    }
+
+    #[test]
+    fn own_pages_are_told_from_links_that_lead_here() {
+        let own = gate().to_string();
+        let from = |headers: &[(&str, &str)]| is_from_own_page(&parts("GET", headers), &gate());
+        assert!(from(&[("origin", &own)]) && from(&[("sec-fetch-site", "same-origin")]));
+        for headers in [
+            &[][..],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+        ] {
+            assert!(!from(headers), "{headers:?}");
+        }
     }
 
     #[test]

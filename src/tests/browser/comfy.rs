@@ -116,6 +116,40 @@ async fn two_artists_in_one_comfyui_see_nothing_of_each_other() {
     }
 }
 
+/// Opens ComfyUI from the tools page, in a tab of its own, and runs a script there.
+async fn in_comfy(b: &Browser, program: &Program, script: &str) -> Value {
+    b.go(&program.at("/tools")).await;
+    let before = b.driver.window().await.unwrap();
+    b.click("[data-tool=comfy] [data-act=open]").await;
+    let tab = b.new_tab(&before).await;
+    b.driver.switch_to_window(tab).await.unwrap();
+    b.until("ComfyUI's page is there", "return document.title === 'ComfyUI'").await;
+    let told = b.run(script).await;
+    b.driver.close_window().await.unwrap();
+    b.driver.switch_to_window(before).await.unwrap();
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_artist_at_the_same_browser_finds_no_workflow_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = comfy::studio(folder.path(), &[]);
+    Guest::admin(&program).await.install("comfy").await;
+    Guest::pick(&program, "zoe").await.start("comfy").await;
+    let b = Browser::open(1280, 800).await;
+    b.pick(&program, "Zoe").await;
+    // As ComfyUI's page keeps the open workflow.
+    let keep = "localStorage.setItem('workflow', 'hers'); return localStorage.length";
+    assert_eq!(in_comfy(&b, &program, keep).await, json!(1));
+    let kept = "return localStorage.getItem('workflow')";
+    assert_eq!(in_comfy(&b, &program, kept).await, json!("hers"), "she finds it again");
+    b.run("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true").await;
+    b.see(".profile-card").await;
+    b.pick(&program, "Mateo").await;
+    assert_eq!(in_comfy(&b, &program, kept).await, Value::Null);
+    b.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_of_comfyuis_offers_its_workflow() {
     let folder = tempfile::tempdir().unwrap();

@@ -289,6 +289,67 @@ async fn a_graph_that_leaves_the_folder_is_refused_with_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_none_takes_nothing_from_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = studio(folder.path(), &[]);
+    let (hers, his) = both(&program).await;
+    let first = queue(&hers, graph("a", HERS, 20, 20.0), "hers").await;
+    runs(&hers).await;
+    let mut wrong = graph("b", HIS, 1, 0.0);
+    wrong["2"]["inputs"]["seconds"] = json!("nan");
+    let odd = queue(&his, wrong, "his").await;
+    let socket = hers.socket("/ws?clientId=tab", &hers.url).1.unwrap();
+    let told = std::thread::spawn(|| told(socket));
+    // While it waits, each knows and stops their own.
+    assert_eq!(hers.json("/queue").await["queue_running"][0][1], first.as_str());
+    let waits = &his.json("/queue").await["queue_pending"][0];
+    assert_eq!((&waits[1], &waits[2]["2"]["inputs"]["seconds"]), (&json!(odd), &Value::Null));
+    assert_eq!((count(&hers.json("/prompt").await), count(&his.json("/prompt").await)), (1, 1));
+    assert_eq!(hers.post("/interrupt", json!({})).await.0, 200);
+    assert_eq!(ran(&hers, &first).await["status"]["status_str"], "error");
+    // And afterwards, when the history has it.
+    assert_eq!(ran(&his, &odd).await["prompt"][2]["2"]["inputs"]["seconds"], Value::Null);
+    assert_eq!(his.json("/history").await.as_object().unwrap().len(), 1);
+    let (texts, _) = told.join().unwrap();
+    assert!(texts.iter().any(|text| text["type"] == "status"), "{texts:?}");
+    let zoe = Guest::pick(&program, "zoe").await;
+    queue(&hers, graph("kept", HERS, 1, 0.0), "hers").await;
+    let begun = Instant::now();
+    while zoe.api(Method::GET, "/artifacts", Value::Null).await.1["total"] != 1 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "her picture does not come");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_nobody_has_looked_at_gets_no_folder_until_an_admin_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = studio(folder.path(), &[]);
+    let (hers, his) = both(&program).await;
+    let secret = queue(&hers, graph("secret", HERS, 1, 0.0), "hers").await;
+    ran(&hers, &secret).await;
+    let look = |directory: Value| json!({"1": {"class_type": "CountFiles", "inputs": {"directory": directory}}});
+    let asked = async |directory: Value| his.post("/prompt", json!({"prompt": look(directory)})).await;
+    for directory in
+        [json!("output"), json!("."), json!("output/@zoe"), json!("/"), json!(["1", 0]), json!({"__value__": "output"})]
+    {
+        let (status, refused) = asked(directory.clone()).await;
+        let why = refused["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && why.starts_with("Node 1 (CountFiles): \"directory\""), "{directory}: {refused}");
+    }
+    assert_eq!(asked(json!("@mateo/x")).await.0, 200, "a folder of his own");
+    let table = program.data().join("comfyui-nodes.txt");
+    std::fs::write(&table, "# Ours\nCountFiles directory maybe\n").unwrap();
+    let (status, refused) = asked(json!("@mateo/x")).await;
+    assert!(status == 400 && refused["error"]["message"].as_str().unwrap().starts_with("Line 2 of "), "{refused}");
+    std::fs::write(&table, "# Ours\nCountFiles directory pass\n").unwrap();
+    let (status, told) = asked(json!("output")).await;
+    assert_eq!(status, 200, "{told}");
+    let seen = ran(&his, told["prompt_id"].as_str().unwrap()).await;
+    assert!(seen["outputs"]["1"]["text"].to_string().contains("secret"), "what an admin has allowed: {seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_has_settings_and_workflows_of_its_own_that_outlive_comfyui() {
     let folder = tempfile::tempdir().unwrap();
     let program = studio(folder.path(), &[]);

@@ -66,6 +66,13 @@ async fn every_route_does_for_an_artist_what_the_table_says_and_no_other_is_carr
     // What is refused says so: to a person as a page, to a script as JSON.
     let page = artist.get_as("/manager/notice", &[("accept", "text/html")]).await.text().await.unwrap();
     assert!(page.contains("only an admin in admin mode"), "{page}");
+    // Some change things by GET: a link on a page of elsewhere is not enough, and neither is an address typed in.
+    let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")];
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("none", 403), ("same-origin", 200)] {
+        let headers = [&link[..], &[("sec-fetch-site", site)]].concat();
+        assert_eq!(admin.get_as("/manager/notice", &headers).await.status(), status, "{site}");
+    }
+    assert_eq!(admin.get("/manager/notice").await.status(), 403);
     // An admin out of admin mode is an artist.
     let artist = Guest::pick(&program, "ada").await.enter("comfy").await;
     assert_eq!(artist.send(Method::GET, "/manager/notice").await, 403);

@@ -18,6 +18,7 @@ IMAGES = ["IMAGE"]
 INT = ["INT", {"default": 64, "min": 1, "max": 4096}]
 PREFIX = ["STRING", {"default": "ComfyUI"}]
 NODES = {
+    "CountFiles": ({"directory": ["STRING", {"default": ""}]}, [], True),
     "EmptyImage": ({"width": INT, "height": INT, "batch_size": INT, "color": INT}, IMAGES, False),
     "Steps": ({"images": IMAGES, "steps": INT, "seconds": ["FLOAT", {}]}, IMAGES, False),
     "LoadImage": ({"image": [[], {"image_upload": True}]}, IMAGES, False),
@@ -108,7 +109,12 @@ class Studio:
             if kind not in NODES:
                 message = f"Cannot execute because node {kind} does not exist."
                 return {"error": problem("invalid_prompt", message, f"Node ID '#{id}'"), "node_errors": {}}
-            image = node.get("inputs", {}).get("image")
+            inputs = node.get("inputs", {})
+            # As validate_inputs: what is sent becomes a number in the prompt itself, and "nan" is one.
+            for name, spec in NODES[kind][0].items():
+                if spec[0] == "FLOAT" and isinstance(inputs.get(name), str):
+                    inputs[name] = float(inputs[name])
+            image = inputs.get("image")
             if kind == "LoadImage" and not (isinstance(image, str) and self.path(image).is_file()):
                 why = problem("custom_validation_failed", "Custom validation failed for node", f"Invalid image file: {image}")
                 error = problem("prompt_outputs_failed_validation", "Prompt outputs failed validation")
@@ -150,8 +156,6 @@ class Studio:
                 self.client = entry[3].get("client_id")
             hold(MODEL)
             self.run(entry)
-            with self.lock:
-                self.running = []
             self.tell("status", {"status": self.remaining()})
 
     def run(self, entry):
@@ -178,6 +182,8 @@ class Studio:
             tell("execution_error", node_id=node, exception_message=str(error), exception_type=type(error).__name__)
         with self.lock:
             told = {"status_str": status, "completed": status == "success", "messages": []}
+            # At once, as task_done.
+            self.running = []
             self.history[id] = {"prompt": entry, "outputs": outputs, "status": told, "meta": {}}
         if self.client is not None:
             tell("executing", node=None)
@@ -188,6 +194,9 @@ class Studio:
         inputs, kind = prompt[id]["inputs"], prompt[id]["class_type"]
         if kind == "EmptyImage":
             return (inputs["width"], inputs["height"], inputs.get("color", 0), inputs.get("batch_size", 1)), None
+        if kind == "CountFiles":
+            folder = self.folders["output"].parent / inputs["directory"]
+            return None, {"text": sorted(file.name for file in folder.rglob("*"))}
         if kind == "LoadImage":
             return read_png(self.path(inputs["image"]).read_bytes()), None
         picture = made[inputs["images"][0]]

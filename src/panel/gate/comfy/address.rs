@@ -35,6 +35,11 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// Of a path alone, segment by segment as they are meant.
+    pub(super) fn of(segments: &[&str]) -> Address {
+        Address { segments: segments.iter().map(|segment| (*segment).to_owned()).collect(), query: Vec::new() }
+    }
+
     /// Reads a path and a query. None for what two servers could read in two ways: empty segments, dots, backslashes,
     /// control characters, escapes that are none, text that is no UTF-8.
     pub(super) fn parse(path: &str, query: Option<&str>) -> Option<Address> {
@@ -126,6 +131,7 @@ mod tests {
         assert_eq!(parsed("/%71ueue").as_deref(), Some("/queue"));
         assert_eq!(parsed("/userdata/workflows%2fmy%20one.json").as_deref(), Some("/userdata/workflows%2Fmy%20one.json"));
         assert_eq!(parsed("/view?filename=a+b%2Fc&type=output").as_deref(), Some("/view?filename=a+b%2Fc&type=output"));
+        assert_eq!(Address::of(&["object_info", "Load //X?y%"]).text(), "/object_info/Load%20%2F%2FX%3Fy%25");
         // An escape of an escape is a percent sign, and stays one.
         assert_eq!(parsed("/%252e%252e/x").as_deref(), Some("/%252e%252e/x"));
     }

@@ -2,10 +2,10 @@
 //! Which treatment a route gets is `routes.txt`; what is taken out of an answer is `lists.rs`.
 
 use super::address::Address;
-use super::names::{File, Kind, Owner};
+use super::names::{As, File, Kind, Owner};
 use super::routes::{Treatment, find};
 use super::upstream::{Failure, Question, Told, Tool, USER};
-use super::{Ear, Guard, Outcome, Passage, Refusal, Run, bodies, lists, socket, turn};
+use super::{Ear, Guard, Outcome, Passage, Refusal, Run, aside, bodies, lists, socket, turn};
 use crate::beneath::Beneath;
 use crate::gate::Visitor;
 use crate::gate::link::Upload;
@@ -18,9 +18,13 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
 
 /// Prompts that `GET /history` tells of where no number is asked for, and at most.
 const HISTORY_MAX: usize = 1_000;
+/// So long `GET /history` collects: what it has then is told.
+const HISTORY_TIME: Duration = Duration::from_secs(15);
 /// Keys of `GET /view` that say how a picture is shown, and of the previews of ComfyUI-VideoHelperSuite.
 const SHOWN_AS: [&str; 16] = [
     "preview",
@@ -53,6 +57,8 @@ pub(in crate::gate) struct Asking<'a> {
     pub(in crate::gate) admin: bool,
     /// It asks for a WebSocket.
     pub(in crate::gate) websocket: bool,
+    /// It comes from a page of this gate, and not by a link or a script of elsewhere.
+    pub(in crate::gate) from_own_page: bool,
 }
 
 /// A request on its way through a treatment.
@@ -63,6 +69,7 @@ pub(super) struct Call<'a> {
     pub(super) profile: &'a ProfileId,
     pub(super) owner: Owner,
     pub(super) admin: bool,
+    from_own_page: bool,
     address: Address,
     /// The path without `/api`.
     path: Vec<String>,
@@ -89,7 +96,7 @@ impl From<Failure> for No {
 impl Guard {
     /// What becomes of a request.
     pub(in crate::gate) async fn treat(&self, asking: Asking<'_>) -> Outcome {
-        let Asking { mut parts, body, tool, visitor, admin, websocket } = asking;
+        let Asking { mut parts, body, tool, visitor, admin, websocket, from_own_page } = asking;
         let Some(address) = Address::parse(parts.uri.path(), parts.uri.query()) else {
             return Outcome::Say(Notice::Refused("Its address can be read in more than one way.".into()));
         };
@@ -102,7 +109,8 @@ impl Guard {
             return Outcome::Say(Notice::Reserved);
         }
         let profile = &visitor.profile;
-        let call = Call { guard: self, run: self.run(), tool, profile, owner: Owner::of(profile), admin, address, path };
+        let (run, owner) = (self.run(), Owner::of(profile));
+        let call = Call { guard: self, run, tool, profile, owner, admin, from_own_page, address, path };
         match call.treat(treatment, parts, body, websocket).await {
             Ok(outcome) => outcome,
             Err(No::Refused(why)) if treatment == Treatment::Prompt => Outcome::answer(bodies::refused_prompt(&why)),
@@ -124,6 +132,8 @@ impl Call<'_> {
                 let user = self.run.user_of(self.profile, self.tool).await?;
                 self.pass(parts, body, Some(&user))
             }
+            // Some change things by GET, so a link that leads here from elsewhere must not be enough.
+            Treatment::Admin if self.admin && !self.from_own_page => Ok(Outcome::Say(Notice::Foreign)),
             Treatment::Admin if self.admin => {
                 let user = self.run.user_of(self.profile, self.tool).await?;
                 self.pass(parts, body, Some(&user)).map(|outcome| match outcome {
@@ -173,7 +183,9 @@ impl Call<'_> {
         let kind = kind.ok_or_else(|| Refusal::new("type must be input, output or temp.".into()))?;
         let name = one("filename")?.ok_or_else(|| Refusal::new("It names no file.".into()))?;
         let has = |file: &File| self.run.has(self.profile, file);
-        let file = self.owner.file(kind, one("subfolder")?.unwrap_or_default(), name, &has)?;
+        // All but ComfyUI's own route play what they are asked for.
+        let read = if self.path == ["view"] { As::Bytes } else { As::Media };
+        let file = self.owner.file_as(read, kind, one("subfolder")?.unwrap_or_default(), name, &has)?;
         let mut query = vec![
             ("filename".to_owned(), file.name),
             ("subfolder".to_owned(), file.subfolder),
@@ -232,17 +244,18 @@ impl Call<'_> {
     async fn tell(self, treatment: Treatment) -> Result<Outcome, No> {
         let owns = |id: &str| self.run.owns(self.profile, id);
         let address = self.address.text();
-        let asked = async |target: &str| -> Result<Value, Failure> { self.tool.ask(Question::get(target)).await?.json() };
+        let asked = async |target: &str| -> Result<Value, Failure> { self.tool.ask(Question::get(target)).await?.json().await };
         let told = match treatment {
             Treatment::Count => lists::remaining(socket::count(&self.run, self.profile, self.tool).await?),
-            Treatment::Queue => lists::queue(&*self.run.queue(self.tool).await?, &self.owner, owns),
+            Treatment::Queue => {
+                let (kept, owner) = (self.tool.queue(owns).await?.kept().map_err(Failure::from)?, self.owner.clone());
+                let told = aside(kept.size, move || kept.told(&owner).to_string()).await.ok_or(Failure::Unreadable)?;
+                return Ok(Outcome::answer(own(StatusCode::OK, "application/json", told)));
+            }
             Treatment::Folders => lists::folders(asked(&address).await?),
             Treatment::Stats => lists::stats(asked("/system_stats").await?),
             Treatment::Lists => lists::without_others(asked(&address).await?, &self.owner),
-            Treatment::Nodes => {
-                let files = self.files(Kind::Input).await?;
-                lists::nodes(asked(&address).await?, &files, &self.owner)
-            }
+            Treatment::Nodes => return self.nodes(&address).await,
             Treatment::Files => {
                 let kind = self.path.last().and_then(|kind| Kind::parse(kind));
                 let kind = kind.ok_or_else(|| Refusal::new("There are input, output and temp.".into()))?;
@@ -276,9 +289,24 @@ impl Call<'_> {
         json(&told)
     }
 
+    /// The nodes, which are many: whoever sends a graph is told by them what they take.
+    async fn nodes(&self, address: &str) -> Result<Outcome, No> {
+        let files = self.files(Kind::Input).await?;
+        let told = self.tool.ask(Question::get(address)).await?;
+        let length = told.body.len();
+        let told = told.json().await?;
+        let (run, owner) = (self.run.clone(), self.owner.clone());
+        let shown = aside(length, move || {
+            run.known().learn(&told);
+            lists::nodes(told, &files, &owner).to_string()
+        });
+        let shown = shown.await.ok_or(Failure::Unreadable)?;
+        Ok(Outcome::answer(own(StatusCode::OK, "application/json", shown)))
+    }
+
     /// One of the profile's own prompts, if it has run.
     async fn entry(&self, id: &str) -> Result<Option<Value>, Failure> {
-        let told = self.tool.ask(Question::get(&format!("/history/{id}"))).await?.json()?;
+        let told = self.tool.ask(Question::get(&format!("/history/{id}"))).await?.json().await?;
         let entry = lists::history(told, id, &self.owner);
         if let Some(entry) = &entry {
             self.run.owners().made(self.profile, lists::outputs(entry));
@@ -290,18 +318,28 @@ impl Call<'_> {
     async fn history(&self) -> Result<Value, Failure> {
         let number = |key: &str| self.address.one(key).ok().flatten().and_then(|n| n.parse::<usize>().ok());
         let (most, offset) = (number("max_items").unwrap_or(HISTORY_MAX).min(HISTORY_MAX), number("offset"));
-        let mut ids = self.run.owners().of(self.profile);
+        let until = Instant::now() + HISTORY_TIME;
+        // What is in the queue has not run yet.
+        self.run.queue(self.tool).await?;
+        let mut ids = self.run.owners().over(self.profile);
         if offset.is_some() {
             ids.reverse();
         }
         let wanted = most.saturating_add(offset.unwrap_or(0));
         let mut found = Vec::new();
-        for id in ids.iter().take(HISTORY_MAX * 2) {
+        for id in ids {
             if found.len() >= wanted {
                 break;
             }
-            if let Some(entry) = self.entry(id).await? {
-                found.push((id.clone(), entry));
+            match timeout_at(until.into(), self.entry(&id)).await.unwrap_or(Err(Failure::Slow)) {
+                Ok(Some(entry)) => found.push((id, entry)),
+                // It was taken out of the queue, or ComfyUI has forgotten it.
+                Ok(None) => self.run.owners().release(&id),
+                Err(Failure::Unreadable | Failure::TooLarge | Failure::Status(_)) => {
+                    tracing::warn!("an entry of ComfyUI's history cannot be read and is left out");
+                }
+                Err(failure) if found.is_empty() => return Err(failure),
+                Err(_) => break,
             }
         }
         match offset {

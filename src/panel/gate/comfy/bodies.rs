@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// Bytes of a graph with its workflow.
-const JSON_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a graph with its workflow, and pictures in it.
+const JSON_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of an upload, as ComfyUI's own limit, and its fields.
 const UPLOAD_MAX: usize = 100 * 1024 * 1024 + 256 * 1024;
 /// A body must be here within this time: an upload over a slow line takes a while.
@@ -35,15 +35,21 @@ async fn whole(body: Incoming, most: usize, within: Duration) -> Result<Bytes, R
     Ok(read.to_bytes())
 }
 
-/// A body as JSON.
-pub(super) async fn json(body: Incoming) -> Result<Value, Refusal> {
-    super::prompt::read(&whole(body, JSON_MAX, JSON_TIME).await?)
+/// A body as JSON, and how long it was.
+pub(super) async fn json(body: Incoming) -> Result<(Value, usize), Refusal> {
+    read(whole(body, JSON_MAX, JSON_TIME).await?).await
 }
 
 /// The same where no body means nothing in particular.
 pub(super) async fn json_or_nothing(body: Incoming) -> Result<Value, Refusal> {
     let body = whole(body, JSON_MAX, JSON_TIME).await?;
-    if body.is_empty() { Ok(Value::Null) } else { super::prompt::read(&body) }
+    if body.is_empty() { Ok(Value::Null) } else { read(body).await.map(|(body, _)| body) }
+}
+
+async fn read(body: Bytes) -> Result<(Value, usize), Refusal> {
+    let length = body.len();
+    let read = super::aside(length, move || super::prompt::read(&body)).await;
+    read.unwrap_or_else(|| Err(Refusal::new("It cannot be read.".into()))).map(|body| (body, length))
 }
 
 /// A form, as soon as there is memory for it.

@@ -3,6 +3,7 @@
 
 use super::lists;
 use super::names::{File, Owner};
+use super::pyjson;
 use serde_json::{Value, json};
 
 /// Messages that carry the id of the prompt that they are about.
@@ -38,6 +39,11 @@ const PREVIEW_OF: u32 = 4;
 /// Bytes of what a preview says about itself.
 const METADATA_MAX: usize = 64 * 1024;
 
+/// Whether a binary message is a picture of how far something is, of which only the newest counts.
+pub(super) fn is_preview(bytes: &[u8]) -> bool {
+    matches!(word(bytes), Some(PREVIEW | PREVIEW_OF))
+}
+
 /// What becomes of a message to the browser.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
@@ -62,7 +68,7 @@ pub(super) struct Stream {
 impl Stream {
     /// A text of ComfyUI's.
     pub(super) fn text(&mut self, text: &str, owner: &Owner, owns: impl Fn(&str) -> bool) -> Heard {
-        let Ok(message) = serde_json::from_str::<Value>(text) else { return Heard::Nothing };
+        let Some(message) = pyjson::read(text.as_bytes()) else { return Heard::Nothing };
         let (Some(kind), data) = (message["type"].as_str(), &message["data"]) else { return Heard::Nothing };
         match kind {
             "status" => {
@@ -96,7 +102,7 @@ impl Stream {
             Some(PREVIEW_OF) => {
                 let Some(length) = word(&bytes[4..]).and_then(|length| usize::try_from(length).ok()) else { return false };
                 let metadata = bytes[8..].get(..length).filter(|_| length <= METADATA_MAX);
-                let metadata = metadata.and_then(|json| serde_json::from_slice::<Value>(json).ok());
+                let metadata = metadata.and_then(pyjson::read);
                 metadata.is_some_and(|metadata| metadata["prompt_id"].as_str().is_some_and(owns))
             }
             _ => false,

@@ -2,7 +2,7 @@
 //! form says twice or in other words. Knows no socket.
 
 use super::Refusal;
-use super::names::{File, Kind, Owner};
+use super::names::{As, File, Kind, Owner, check_extension, is_playlist};
 use futures_util::stream;
 use hyper::body::Bytes;
 use multer::Multipart;
@@ -65,6 +65,10 @@ pub(super) async fn rewrite(
     let plain = owner.own(&name).is_ok() && !name.contains(['/', '"']) && name != owner.folder();
     if !plain {
         return Err(Refusal::new("The file's name must be a plain one, without folders and quotes.".into()));
+    }
+    check_extension(&name, As::Bytes)?;
+    if is_playlist(&bytes) {
+        return Err(Refusal::new("The file is a list of other files; upload those.".into()));
     }
     let subfolder = owner.own_folder(fields.subfolder.as_deref().unwrap_or_default())?;
     let mut form = Writer::new(random);

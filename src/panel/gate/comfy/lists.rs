@@ -3,47 +3,10 @@
 use super::names::{File, Kind, Owner};
 use serde_json::{Map, Value, json};
 
+/// What keys of a node's output are called under which lie files that the node has made.
+const MADE: [&str; 10] = ["image", "gif", "audio", "video", "anim", "latent", "3d", "mask", "frame", "preview"];
 /// Keys of an input's options that make it a choice among uploaded files.
 const UPLOADS: [&str; 6] = ["image_upload", "video_upload", "audio_upload", "file_upload", "animated_image_upload", "upload"];
-
-/// The queue as a profile sees it: its own entries, with the ids of its browsers as they call themselves.
-pub(super) fn queue(told: &Value, owner: &Owner, owns: impl Fn(&str) -> bool) -> Value {
-    let own = |list: &str| -> Vec<Value> {
-        let entries = told[list].as_array().into_iter().flatten();
-        entries.filter(|entry| entry[1].as_str().is_some_and(&owns)).map(|entry| shown(entry.clone(), owner)).collect()
-    };
-    json!({ "queue_running": own("queue_running"), "queue_pending": own("queue_pending") })
-}
-
-/// The ids of a profile's own entries in one of the queue's two lists.
-pub(super) fn ids(told: &Value, list: &str, owns: impl Fn(&str) -> bool) -> Vec<String> {
-    let ids = told[list].as_array().into_iter().flatten().filter_map(|entry| entry[1].as_str());
-    ids.filter(|id| owns(id)).map(str::to_owned).collect()
-}
-
-/// A profile's own prompts in the queue, by their ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Own {
-    running: Vec<String>,
-    pending: Vec<String>,
-}
-
-impl Own {
-    /// Out of the whole queue.
-    pub(super) fn of(told: &Value, owns: impl Fn(&str) -> bool) -> Own {
-        Own { running: ids(told, "queue_running", &owns), pending: ids(told, "queue_pending", &owns) }
-    }
-
-    /// How many wait or run.
-    pub(super) fn count(&self) -> usize {
-        self.running.len() + self.pending.len()
-    }
-}
-
-/// How many of a profile's own wait or run.
-pub(super) fn count(told: &Value, owns: impl Fn(&str) -> bool) -> usize {
-    ids(told, "queue_running", &owns).len() + ids(told, "queue_pending", &owns).len()
-}
 
 /// How `GET /prompt` says it.
 pub(super) fn remaining(count: usize) -> Value {
@@ -51,7 +14,7 @@ pub(super) fn remaining(count: usize) -> Value {
 }
 
 /// An entry of queue or history with its browser's id as the browser knows it.
-fn shown(mut entry: Value, owner: &Owner) -> Value {
+pub(super) fn shown(mut entry: Value, owner: &Owner) -> Value {
     if let Some(client) = entry.get_mut(3).and_then(|extra| extra.get_mut("client_id")) {
         *client = client.as_str().and_then(|real| owner.shown_client(real)).into();
     }
@@ -67,9 +30,11 @@ pub(super) fn history(mut told: Value, id: &str, owner: &Owner) -> Option<Value>
     Some(entry)
 }
 
-/// The files that a node shows: what lies in lists of its output, as `{filename, subfolder, type}`.
+/// The files that a node shows: what lies in lists of its output, as `{filename, subfolder, type}`. Only under keys that say
+/// so: a viewer of what lies there already gives back whatever it was told.
 pub(super) fn files(output: &Value) -> Vec<File> {
-    let lists = output.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_array);
+    let made = |key: &str| MADE.iter().any(|word| key.to_ascii_lowercase().contains(word));
+    let lists = output.as_object().into_iter().flatten().filter(|(key, _)| made(key)).filter_map(|(_, list)| list.as_array());
     let file = |shown: &Value| {
         Some(File {
             kind: Kind::parse(shown["type"].as_str()?)?,
@@ -122,12 +87,14 @@ pub(super) fn nodes(mut told: Value, files: &[String], owner: &Owner) -> Value {
     without_others(told, owner)
 }
 
+/// Whether an input with these options chooses among uploads.
+pub(super) fn is_upload(options: &Map<String, Value>) -> bool {
+    UPLOADS.iter().any(|key| options.get(*key).is_some_and(|on| *on != Value::Bool(false)))
+}
+
 /// An input is `[choices, options]`, or `["COMBO", {"options": choices}]`.
 fn choices(input: &mut Value, files: &[String]) {
-    let Some(options) = input.get(1).and_then(Value::as_object) else { return };
-    if !UPLOADS.iter().any(|key| options.get(*key).is_some_and(|on| *on != Value::Bool(false))) {
-        return;
-    }
+    let Some(options) = input.get(1).and_then(Value::as_object).filter(|options| is_upload(options)) else { return };
     let from_outputs = options.get("image_folder").is_some_and(|folder| folder == "output");
     let own = if from_outputs { json!([]) } else { json!(files) };
     if input[0].is_array() {

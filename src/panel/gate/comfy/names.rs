@@ -11,6 +11,13 @@ const PATH_MAX: usize = 512;
 const CLIENT_MAX: usize = 64;
 /// What a name is annotated with, and where it lies then.
 const ANNOTATIONS: [(&str, Kind); 3] = [("[output]", Kind::Output), ("[input]", Kind::Input), ("[temp]", Kind::Temp)];
+/// What names of files end in that are brought and read as pictures, videos, sounds, models and documents.
+const MEDIA: &str = "png apng jpg jpeg webp gif bmp tif tiff avif heic jxl exr hdr psd mp4 m4v webm mkv mov avi mpg mpeg ts wav mp3 \
+    flac ogg opus m4a aac glb gltf obj mtl fbx stl ply splat ksplat spz usdz dae cube safetensors latent pdf docx epub";
+/// Texts, which are brought and shown, and read as nothing else: a list of other files is one too, and ffmpeg plays those.
+const TEXTS: &str = "txt json jsonl csv tsv md srt vtt yaml yml svg";
+/// Bytes of a file in which ffmpeg looks for what it is.
+const PROBED: usize = 1024 * 1024;
 
 /// One of ComfyUI's folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,10 +96,23 @@ impl Owner {
     /// A file that a browser names by folder and name; the name may hold a folder too, or say where it lies (`x.png [temp]`).
     /// `has` tells of files outside of all profiles' folders whether the profile's own prompts made them.
     pub(super) fn file(&self, kind: Kind, subfolder: &str, name: &str, has: &dyn Fn(&File) -> bool) -> Result<File, Refusal> {
+        self.file_as(As::Bytes, kind, subfolder, name, has)
+    }
+
+    /// The same, read as this.
+    pub(super) fn file_as(
+        &self,
+        read: As,
+        kind: Kind,
+        subfolder: &str,
+        name: &str,
+        has: &dyn Fn(&File) -> bool,
+    ) -> Result<File, Refusal> {
         let (name, said) = annotated(name)?;
         let kind = said.unwrap_or(kind);
         let path = if subfolder.is_empty() { name.to_owned() } else { format!("{}/{name}", subfolder.trim_end_matches('/')) };
         check(&path)?;
+        check_extension(&path, read)?;
         let as_it_is = split(kind, &path);
         if !path.starts_with('@') && has(&as_it_is) {
             return Ok(as_it_is);
@@ -102,8 +122,13 @@ impl Owner {
 
     /// An annotated name as a node's input holds it, led into the profile's own folder.
     pub(super) fn input(&self, value: &str, has: &dyn Fn(&File) -> bool) -> Result<String, Refusal> {
+        self.input_as(As::Media, value, has)
+    }
+
+    /// The same, read as this.
+    pub(super) fn input_as(&self, read: As, value: &str, has: &dyn Fn(&File) -> bool) -> Result<String, Refusal> {
         let (_, said) = annotated(value)?;
-        let file = self.file(Kind::Input, "", value, has)?;
+        let file = self.file_as(read, Kind::Input, "", value, has)?;
         let path = if file.subfolder.is_empty() { file.name } else { format!("{}/{}", file.subfolder, file.name) };
         Ok(match said {
             Some(kind) => format!("{path} [{}]", kind.as_str()),
@@ -152,6 +177,45 @@ pub(super) fn annotated(name: &str) -> Result<(&str, Option<Kind>), Refusal> {
         Some(rest) if of(rest.trim_end()).is_none() => Ok((rest, Some(kind))),
         _ => Err(Refusal::new(format!("\"{name}\" is no name that ComfyUI reads in one way."))),
     }
+}
+
+/// What a file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum As {
+    /// What it says it is, by somebody who plays what it names.
+    Media,
+    /// Bytes.
+    Bytes,
+}
+
+/// Whether a file's name ends in what is known to be no list of other files. A list is a text, so where those are not played
+/// they are fine.
+pub(super) fn check_extension(path: &str, read: As) -> Result<(), Refusal> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default();
+    if MEDIA.split(' ').any(|known| known == extension) || (read == As::Bytes && is_text_file(&extension)) {
+        return Ok(());
+    }
+    Err(Refusal::new(format!(
+        "\"{}\" is no kind of file that is read there: pictures, videos, sounds and models are, like .png or .mp4.",
+        name.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
+    )))
+}
+
+/// Whether an extension, with or without its dot, is one of texts.
+pub(super) fn is_text_file(extension: &str) -> bool {
+    let extension = extension.strip_prefix('.').unwrap_or(extension).to_ascii_lowercase();
+    TEXTS.split(' ').any(|known| known == extension)
+}
+
+/// Whether a file is a list of other files by what is in it, as ffmpeg sees that, whatever the file is called.
+pub(super) fn is_playlist(bytes: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(PROBED)]).to_ascii_lowercase();
+    let text = head.trim_start_matches('\u{feff}').trim_start();
+    ["#extm3u", "ffconcat", "v=0", "[playlist]"].iter().any(|start| text.starts_with(start))
+        || text.contains("<compositionplaylist")
+        || text.lines().any(|line| line.starts_with("c=in ip"))
+        || (text.contains("<mpd") && (text.contains("dash:profile") || text.contains("profile:dash")))
 }
 
 /// Whether a path stays below the folder that it is in, whoever reads it.
@@ -219,9 +283,52 @@ mod tests {
         assert_eq!(input("clipspace/x.png [input]").as_deref(), Some("@zoe/clipspace/x.png [input]"));
         assert_eq!(input("@zoe/x.png [output]").as_deref(), Some("@zoe/x.png [output]"));
         assert_eq!(input("@mateo/x.png [output]").as_deref(), Some("@zoe/@mateo/x.png [output]"));
-        assert_eq!(input("x.png [TEMP]").as_deref(), Some("@zoe/x.png [TEMP]"), "no annotation to ComfyUI either");
-        for twice in ["x.png [output] [temp]", "x.png[temp]", "[temp]", " [temp]", "../x [input]", "x.png [input]  [output]"] {
+        // In capitals it is no annotation to ComfyUI either, and so no end of a picture's name.
+        for twice in [
+            "x.png [TEMP]",
+            "x.png [output] [temp]",
+            "x.png[temp]",
+            "[temp]",
+            " [temp]",
+            "../x [input]",
+            "x.png [input]  [output]",
+        ] {
             assert_eq!(input(twice), None, "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_other_files_is_no_file() {
+        let zoe = zoe();
+        let read = |read: As, name: &str| zoe.file_as(read, Kind::Input, "", name, &nothing).is_ok();
+        for name in ["x.png", "x.PNG", "a/b.mp4", "x.m4a [output]", "mesh.glb", "a.b.webp"] {
+            assert!(read(As::Media, name) && read(As::Bytes, name), "{name}");
+        }
+        for name in ["notes.txt", "a.json", "x.svg"] {
+            assert!(!read(As::Media, name) && read(As::Bytes, name), "{name}");
+        }
+        for name in ["x.m3u8", "x.M3U8", "x.m3u8 [output]", "x.mpd", "x.ffconcat", "x.sdp", "x", "x.png.m3u", "a.png/x"] {
+            assert!(!read(As::Media, name) && !read(As::Bytes, name), "{name}");
+        }
+        assert!(is_text_file(".txt") && is_text_file("JSON") && !is_text_file(".m3u8") && !is_text_file(""));
+    }
+
+    #[test]
+    fn a_list_of_other_files_is_known_by_what_is_in_it() {
+        let dash = "# an object\n<MPD profiles='urn:mpeg:dash:profile:isoff-live:2011'>";
+        for text in [
+            "#EXTM3U\n",
+            "\u{feff} #extm3u",
+            dash,
+            "ffconcat version 1.0",
+            "v=0\r\n",
+            "x\nc=IN IP4 10.0.0.1",
+            "a<CompositionPlaylist ",
+        ] {
+            assert!(is_playlist(text.as_bytes()), "{text:?}");
+        }
+        for begins in [&b"\x89PNG"[..], b"", b"\xff\xd8", b"<?xml version='1.0'?><svg>", b"video", b"\0\0\0\x18ftyp <MPD"] {
+            assert!(!is_playlist(begins), "{begins:?}");
         }
     }
 
@@ -263,7 +370,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_said_stays_below_the_own_folder(path in "[@a-z./\\\\ \\[\\]%]{0,24}", subfolder in "[@a-z./]{0,12}") {
+        fn whatever_is_said_stays_below_the_own_folder(path in "[@a-z./\\\\ \\[\\]%]{0,24}(\\.png)?", subfolder in "[@a-z./]{0,12}") {
             let zoe = zoe();
             if let Ok(file) = zoe.file(Kind::Output, &subfolder, &path, &nothing) {
                 let whole = format!("{}/{}", file.subfolder, file.name);

@@ -85,6 +85,12 @@ pub(super) fn prompt(body: &Value, place: &Place, sender: &Sender<'_>) -> Result
     Ok(Value::Object(written))
 }
 
+/// Bytes of a text as ComfyUI tells it: Python writes what is no ASCII in six letters, or twice six.
+pub(super) fn told_size(text: &str) -> usize {
+    let size = |c: char| if c.is_ascii() { 1 } else { 6 * c.len_utf16() };
+    text.chars().map(size).sum()
+}
+
 /// What `POST /queue` and `POST /history` ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Edit {

@@ -1,5 +1,6 @@
 //! What the gate itself asks ComfyUI, whole answers within limits. Knows no profile.
 
+use super::{aside, pyjson, queue};
 use crate::gate::link::{Download, Home, Trouble, Upload, exchange};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
@@ -10,10 +11,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Bytes of an answer that is read whole: all nodes of all packs are some MB, a long queue of large graphs more.
+/// Bytes of an answer that is read whole: all nodes of all packs are some MB, a history of large graphs more.
 const ANSWER_MAX: usize = 128 * 1024 * 1024;
 /// ComfyUI answers from its main thread, which a node that holds Python's lock keeps waiting.
-const ANSWER_TIME: Duration = Duration::from_secs(18);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(18);
 /// The header by which ComfyUI with `--multi-user` knows its users.
 pub(super) const USER: &str = "comfy-user";
 
@@ -41,8 +42,12 @@ impl<'a> Question<'a> {
     }
 
     pub(super) fn post(target: &'a str, body: &Value) -> Question<'a> {
-        let body = Bytes::from(body.to_string());
-        Question { method: Method::POST, target, body: Some(("application/json", body)), user: None }
+        Question::json(target, body.to_string())
+    }
+
+    /// The same with a body that is written already.
+    pub(super) fn json(target: &'a str, body: String) -> Question<'a> {
+        Question { method: Method::POST, target, body: Some(("application/json", Bytes::from(body))), user: None }
     }
 }
 
@@ -56,11 +61,13 @@ pub(super) struct Told {
 
 impl Told {
     /// As JSON, where it went well.
-    pub(super) fn json(&self) -> Result<Value, Failure> {
+    pub(super) async fn json(self) -> Result<Value, Failure> {
         if !self.status.is_success() {
             return Err(Failure::Status(self.status));
         }
-        serde_json::from_slice(&self.body).map_err(|_| Failure::Unreadable)
+        let body = self.body;
+        let read = aside(body.len(), move || pyjson::read(&body)).await;
+        read.flatten().ok_or(Failure::Unreadable)
     }
 }
 
@@ -79,13 +86,51 @@ pub(in crate::gate) enum Failure {
     Status(StatusCode),
 }
 
+impl From<queue::Wrong> for Failure {
+    fn from(wrong: queue::Wrong) -> Failure {
+        match wrong {
+            queue::Wrong::Unreadable => Failure::Unreadable,
+            queue::Wrong::TooLarge => Failure::TooLarge,
+        }
+    }
+}
+
 impl Tool<'_> {
     /// Asks, and reads the whole answer.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Told, Failure> {
-        timeout(ANSWER_TIME, self.exchange(question)).await.unwrap_or(Err(Failure::Slow))
+        timeout(ANSWER_TIME, self.whole(question)).await.unwrap_or(Err(Failure::Slow))
     }
 
-    async fn exchange(&self, question: Question<'_>) -> Result<Told, Failure> {
+    async fn whole(&self, question: Question<'_>) -> Result<Told, Failure> {
+        let (head, body) = self.exchange(question).await?;
+        let body = Limited::new(body, ANSWER_MAX).collect().await;
+        let body = body.map_err(|e| match e.downcast::<hyper::Error>() {
+            Ok(e) => Failure::Trouble(Trouble::Broke(*e)),
+            Err(_) => Failure::TooLarge,
+        })?;
+        Ok(Told { status: head.status, mime: head.headers.get(header::CONTENT_TYPE).cloned(), body: body.to_bytes() })
+    }
+
+    /// Asks for the queue, and reads it as it comes: it may be longer than anything that is kept.
+    pub(super) async fn queue<F: Fn(&str) -> bool>(&self, keep: F) -> Result<queue::Scanner<F>, Failure> {
+        let read = async {
+            let (head, mut body) = self.exchange(Question::get("/queue")).await?;
+            if !head.status.is_success() {
+                return Err(Failure::Status(head.status));
+            }
+            let mut scanner = queue::Scanner::new(keep);
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|e| Failure::Trouble(Trouble::Broke(e)))?;
+                if let Some(bytes) = frame.data_ref() {
+                    scanner.feed(bytes)?;
+                }
+            }
+            Ok(scanner)
+        };
+        timeout(ANSWER_TIME, read).await.unwrap_or(Err(Failure::Slow))
+    }
+
+    async fn exchange(&self, question: Question<'_>) -> Result<(hyper::http::response::Parts, Download), Failure> {
         let (mime, body) = question.body.map_or((None, None), |(mime, body)| (Some(mime), Some(body)));
         let mut request = Request::new(Upload::of(body.unwrap_or_default()));
         *request.method_mut() = question.method;
@@ -98,11 +143,6 @@ impl Tool<'_> {
         }
         let (answer, link) = exchange(self.home, self.address, request).await.map_err(Failure::Trouble)?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(Download::new(body, link, self.home.clone()), ANSWER_MAX).collect().await;
-        let body = body.map_err(|e| match e.downcast::<hyper::Error>() {
-            Ok(e) => Failure::Trouble(Trouble::Broke(*e)),
-            Err(_) => Failure::TooLarge,
-        })?;
-        Ok(Told { status: head.status, mime: head.headers.get(header::CONTENT_TYPE).cloned(), body: body.to_bytes() })
+        Ok((head, Download::new(body, link, self.home.clone())))
     }
 }

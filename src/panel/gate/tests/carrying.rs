@@ -36,6 +36,19 @@ async fn the_tool_hears_a_local_request_without_easels_cookies() {
 }
 
 #[tokio::test]
+async fn what_the_gate_puts_in_is_not_taken_out_by_who_sends() {
+    let studio = Studio::start().await;
+    let pass = studio.pass_of("zoe").await;
+    let open = GateState::Open { upstream: studio.tool.address, authorization: Some(Secret::new("token of-the-tool")) };
+    studio.gates.set("comfy", open).unwrap();
+    for named in ["close", "close, authorization", "Authorization"] {
+        let request = studio.get("/echo").cookie(&pass).header("connection", named).header("authorization", "token mine");
+        let told = request.send().await.body;
+        assert!(told.contains("authorization: token of-the-tool\n") && !told.contains("mine"), "{named}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn the_browser_gets_the_tools_cookies_and_addresses_as_the_gates() {
     let studio = Studio::start().await;
     let pass = studio.pass_of("zoe").await;

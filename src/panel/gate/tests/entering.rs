@@ -198,3 +198,63 @@ async fn another_host_is_misdirected() {
     assert_eq!(studio.tool.seen(), before);
     assert_eq!(studio.get(&format!("http://{own}/hello")).cookie(&pass).send().await.status, 200);
 }
+
+#[tokio::test]
+async fn the_next_profile_in_a_browser_finds_nothing_of_the_one_before() {
+    let lan = "10.9.8.7".parse().unwrap();
+    let studio = Studio::start_with(Admits::Everyone, |config| {
+        config.bind = "0.0.0.0".parse().unwrap();
+        config.surroundings.addresses = vec![lan];
+    })
+    .await;
+    let enter = async |profile: &str, cookies: &str, host: &str| {
+        let ticket = studio.gates.ticket("comfy", &studio.login(profile).await).unwrap();
+        let form = format!("ticket={}", ticket.secret.expose());
+        let request = Request::post(studio.port, ENTER, &form).origin(&studio.panel.to_string()).host(host);
+        let answer = request.cookie(cookies).send().await;
+        let set = answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, v)| v.split(';').next().unwrap());
+        let (pass, last) = { (set.clone().next().unwrap().to_owned(), set.clone().nth(1).map(str::to_owned)) };
+        (answer.header("clear-site-data").map(str::to_owned), answer.header("location").unwrap().to_owned(), pass, last)
+    };
+    let here = format!("127.0.0.1:{}", studio.port);
+    let (clear, to, _, last) = enter("zoe", "", &here).await;
+    assert_eq!((clear.as_deref(), to.as_str()), (Some("\"storage\""), "/"), "nobody knows who was here before");
+    let zoe = last.unwrap();
+    assert!(!zoe.contains("zoe"), "{zoe}");
+    assert_eq!(enter("zoe", &format!("a=1; {zoe}"), &here).await.0, None, "the same one again keeps what is theirs");
+    let (clear, _, _, mateo) = enter("mateo", &zoe, &here).await;
+    assert!(clear.is_some() && mateo.unwrap() != zoe);
+
+    // Where anybody may read along, browsers do not listen to that header: a page forgets, and its script says that it has.
+    let outside = format!("{lan}:{}", studio.port);
+    let (clear, to, pass, last) = enter("mateo", &zoe, &outside).await;
+    assert_eq!((clear, to.as_str(), last), (None, "/__easel/fresh", None));
+    let page = studio.get("/__easel/fresh").cookie(&pass).host(&outside).send().await;
+    assert!(page.status == 200 && page.body.contains("/__easel/fresh.js") && page.header("set-cookie").is_none());
+    let script = studio.get("/__easel/fresh.js").cookie(&pass).host(&outside).send().await;
+    let mateo = script.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert!(script.body.contains("localStorage.clear()"));
+    assert_eq!(enter("mateo", &mateo, &outside).await.1, "/");
+    assert_eq!(studio.get("/__easel/fresh").host(&outside).send().await.status, 401);
+}
+
+#[tokio::test]
+async fn one_login_takes_so_many_connections_and_shuts_the_gate_for_nobody() {
+    let studio = Studio::start().await;
+    let (hers, his) = (studio.pass_of("zoe").await, studio.pass_of("mateo").await);
+    let mut open = Vec::new();
+    for _ in 0..128 {
+        let (answer, stream) = studio.get("/hello").cookie(&hers).begin().await;
+        assert_eq!(answer.status, 200);
+        open.push(stream);
+    }
+    let crowded = studio.get("/hello").cookie(&hers).header("accept", "application/json").send().await;
+    assert_eq!((crowded.status, crowded.body.contains("too many connections")), (429, true), "{crowded:?}");
+    assert_eq!(studio.status(&his).await, 200);
+    assert_eq!(studio.get("/hello").cookie(&hers).over(&mut open[0]).await.status, 200, "what was open goes on");
+    drop(open.split_off(1));
+    let begun = std::time::Instant::now();
+    while studio.status(&hers).await != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "there is room again");
+    }
+}

@@ -72,6 +72,15 @@ async fn no_name_leads_out() {
         assert!(sent(&[wrong, ("image|x.png", "x")], false).await.is_err(), "{wrong:?}");
     }
     assert!(sent(&[("image", "no file")], false).await.is_err() && sent(&[], false).await.is_err());
+    for (name, bytes) in [
+        ("x.m3u8", "x"),
+        ("x.mpd", "x"),
+        ("x", "x"),
+        ("x.mp4", "#EXTM3U\n../../output/@mateo/video/a.mp4"),
+        ("x.mp4", "<MPD profiles='urn:mpeg:dash:profile:full:2011'>"),
+    ] {
+        assert!(sent(&[(&format!("image|{name}"), bytes)], false).await.is_err(), "a list of other files: {name} {bytes}");
+    }
     let many: Vec<_> = std::iter::repeat_n(("a", "b"), FIELDS_MAX + 1).collect();
     assert!(sent(&many, false).await.is_err());
 }
@@ -85,7 +94,8 @@ async fn a_mask_is_of_an_own_picture() {
     let fields = of(r#"{"filename": "@mateo/a.png [output]", "type": "input"}"#).await.unwrap();
     let told: Value = serde_json::from_str(&fields.iter().find(|f| f.0 == "original_ref").unwrap().2).unwrap();
     assert_eq!(told, json!({ "filename": "a.png", "subfolder": "@zoe/@mateo", "type": "output" }));
-    for wrong in ["", "7", "{}", r#"{"filename": "../a.png"}"#, r#"{"filename": "/a.png"}"#, r#"{"filename": "a", "type": "x"}"#]
+    for wrong in
+        ["", "7", "{}", r#"{"filename": "../a.png"}"#, r#"{"filename": "/a.png"}"#, r#"{"filename": "a.png", "type": "x"}"#]
     {
         assert!(of(wrong).await.is_err(), "{wrong}");
     }

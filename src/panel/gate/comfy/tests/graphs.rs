@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::gate::comfy::names::Kind;
+use crate::gate::comfy::rules::Table;
+use crate::gate::comfy::types::{Known, classes};
 use crate::users::ProfileId;
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,21 +12,46 @@ fn zoe() -> Owner {
     Owner::of(&ProfileId::parse("zoe").unwrap())
 }
 
-fn written(graph: &Value, admin: bool) -> Result<Value, Refusal> {
+/// Nodes that a ComfyUI has: some that nobody has looked at, and how they say what they take.
+fn object_info() -> Value {
+    let text = json!(["STRING", {}]);
+    json!({
+        "ANodeOfSomebody": { "input": {
+            "required": {
+                "filename_prefix": text, "prefix": text, "text": text, "deep": text, "list": text, "file": text,
+                "picture": [["x.png"], {}], "photo": [["x.png"], { "image_upload": true }],
+                "model_path": [["loras/a.safetensors", "b"], {}], "output_folder": text, "Directory": text, "image_path": text,
+                "seed": ["INT", {}], "file_index": ["INT", {}], "names_file": ["VHS_FILENAMES"], "any_file": ["*"],
+                "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }]
+            },
+            "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"] }
+        }, "output": ["STRING"] },
+        "VHS_VideoCombine": { "input": {}, "output": ["VHS_FILENAMES"] },
+        "PrimitiveString": { "input": { "required": { "value": text } }, "output": ["STRING"] },
+        "AnySwitch": { "input": {}, "output": ["*"] }
+    })
+}
+
+fn written_by(graph: &Value, admin: bool, rules: &Rules) -> Result<Value, Refusal> {
     let preview = |file: &File| file.kind == Kind::Temp && file.name == "ComfyUI_temp_abcde_00001_.png";
-    rewrite(graph, &Sender { owner: &zoe(), has: &preview, admin })
+    let mut known = Known::default();
+    known.learn(&object_info());
+    rewrite(graph, &Sender { owner: &zoe(), has: &preview, admin, rules, types: &known.of(&classes(graph)) })
 }
 
-/// An input of one node as ComfyUI gets it.
+fn written(graph: &Value, admin: bool) -> Result<Value, Refusal> {
+    written_by(graph, admin, &Rules::default())
+}
+
+/// An input of one node as ComfyUI gets it. Others that it may come from are 1 to 4.
 fn input(class: &str, name: &str, value: Value) -> Result<Value, String> {
-    let graph = json!({ "9": { "class_type": class, "inputs": { name: value } } });
+    let graph = json!({
+        "1": { "class_type": "PrimitiveString", "inputs": { "value": "/workspace" } },
+        "2": { "class_type": "VHS_VideoCombine", "inputs": {} },
+        "3": { "class_type": "AnySwitch", "inputs": {} },
+        "9": { "class_type": class, "inputs": { name: value } }
+    });
     written(&graph, false).map(|graph| graph["9"]["inputs"][name].clone()).map_err(|refusal| refusal.why)
-}
-
-#[test]
-fn every_row_of_the_table_is_read() {
-    let lines = include_str!("../nodes.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-    assert_eq!(ROWS.len(), lines);
 }
 
 #[test]
@@ -34,7 +61,8 @@ fn what_is_saved_lies_in_the_profiles_folder() {
         ("", "@zoe/ComfyUI"),
         ("  ", "@zoe/ComfyUI"),
         ("portraits/", "@zoe/portraits/ComfyUI"),
-        ("portraits/a %width%", "@zoe/portraits/a %width%"),
+        ("portraits/a %width%x%height% [2]", "@zoe/portraits/a %width%x%height% [2]"),
+        ("%year%-%month%/%date:yyyy-MM-dd%", "@zoe/%year%-%month%/%date:yyyy-MM-dd%"),
         ("@zoe/again", "@zoe/again"),
         ("@zoe", "@zoe/ComfyUI"),
         ("@mateo/x", "@zoe/@mateo/x"),
@@ -59,6 +87,31 @@ fn a_path_that_leaves_the_folder_is_refused_and_told() {
 }
 
 #[test]
+fn a_token_that_becomes_another_folder_is_refused() {
+    for (class, name, typed) in [
+        ("Save Image w/Metadata", "path", "%time/@mateo"),
+        ("Save Image w/Metadata", "path", "%model"),
+        ("Save Image w/Metadata", "time_format", "../%Y"),
+        ("Save Image w/Metadata", "time_format", ".."),
+        ("Image Save", "output_path", "[time(..)]/[time(@mateo)]"),
+        ("Image Save", "output_path", "[time(%Y/..)]"),
+        ("Image Save", "output_path", "[hostname]"),
+        ("Save Text File", "path", "[time(..)]/x"),
+        ("SaveImage", "filename_prefix", "%time/x"),
+        ("SaveImage", "filename_prefix", "%date:..%/@mateo"),
+        ("SaveImage", "filename_prefix", "[time(..)]/x"),
+    ] {
+        assert!(input(class, name, json!(typed)).is_err(), "{class} {name} {typed}");
+    }
+    assert_eq!(input("Image Save", "output_path", json!("[time(%Y-%m-%d)]")), Ok(json!("@zoe/[time(%Y-%m-%d)]")));
+    assert_eq!(input("Save Image w/Metadata", "filename", json!("%time_%seed")), Ok(json!("%time_%seed")));
+    assert_eq!(input("Save Image w/Metadata", "time_format", json!("%Y-%m-%d-%H%M%S")), Ok(json!("%Y-%m-%d-%H%M%S")));
+    // A text saver writes texts.
+    assert!(input("SaveStringKJ", "file_extension", json!(".m3u8")).is_err());
+    assert_eq!(input("SaveStringKJ", "file_extension", json!(".txt")), Ok(json!(".txt")));
+}
+
+#[test]
 fn what_is_read_lies_in_the_profiles_folders() {
     for (typed, read) in [
         ("x.png", "@zoe/x.png"),
@@ -67,13 +120,22 @@ fn what_is_read_lies_in_the_profiles_folders() {
         ("@mateo/x.png", "@zoe/@mateo/x.png"),
         ("ComfyUI_temp_abcde_00001_.png [temp]", "ComfyUI_temp_abcde_00001_.png [temp]"),
         ("ComfyUI_temp_other_00001_.png [temp]", "@zoe/ComfyUI_temp_other_00001_.png [temp]"),
+        ("#DATA", "#DATA"),
     ] {
         assert_eq!(input("LoadImage", "image", json!(typed)), Ok(json!(read)), "{typed}");
-        assert_eq!(input("ANodeOfSomebody", "picture", json!(typed)).is_ok(), !typed.starts_with("@mateo"), "{typed}");
+        assert_eq!(input("ANodeOfSomebody", "photo", json!(typed)), Ok(json!(read)), "an upload of any node's: {typed}");
+        let offered = input("ANodeOfSomebody", "picture", json!(typed)).is_ok();
+        assert_eq!(offered, typed == "x.png" || typed.ends_with(']'), "of a list of files: {typed}");
     }
-    for value in [json!("../@mateo/x.png"), json!("/etc/passwd"), json!("x.png [output] [temp]"), json!(["4", 0])] {
+    for value in [json!("../@mateo/x.png"), json!("/etc/x.png"), json!("x.png [output] [temp]"), json!("x.m3u8"), json!(["4", 0])]
+    {
         assert!(input("LoadImage", "image", value.clone()).is_err(), "{value}");
+        assert!(input("ANodeOfSomebody", "photo", value.clone()).is_err(), "{value}");
     }
+    for list in ["x.m3u8", "x.txt", "x.json [output]"] {
+        assert!(input("LoadVideo", "file", json!(list)).is_err(), "a list of other files: {list}");
+    }
+    assert_eq!(input("TextLoadFile", "text_file", json!("x.txt")), Ok(json!("@zoe/x.txt")));
     assert_eq!(input("Load3D", "image", json!({ "image": "threed/a.png [temp]", "mask": "", "n": 1 })), {
         Ok(json!({ "image": "@zoe/threed/a.png [temp]", "mask": "", "n": 1 }))
     });
@@ -83,7 +145,7 @@ fn what_is_read_lies_in_the_profiles_folders() {
 }
 
 #[test]
-fn nodes_that_nobody_knows_get_no_path_out() {
+fn nodes_that_nobody_knows_get_no_path() {
     for (name, value) in [
         ("text", json!("@mateo/x.png")),
         ("deep", json!({ "a": [{ "b": "@mateo/x.png" }] })),
@@ -93,18 +155,88 @@ fn nodes_that_nobody_knows_get_no_path_out() {
         ("Directory", json!("../input")),
         ("file", json!("C:\\x")),
         ("output_folder", json!("~/x")),
+        // The folders in which those of all profiles lie.
+        ("Directory", json!("output")),
+        ("output_folder", json!("user")),
+        ("image_path", json!("output/x.png")),
+        ("image_path", json!("@zoe/%time/x")),
+        ("any_file", json!({ "__value__": ["output"] })),
+        ("names_file", json!({ "__value__": [true, ["output/x.png"]] })),
+        ("model_path", json!("../loras/b")),
+        ("usual_path", json!("output")),
+        ("api_url", json!("http://127.0.0.1:8188/view?filename=x.png")),
+        // The same by way of another node.
+        ("Directory", json!(["1", 0])),
+        ("any_file", json!(["1", 0])),
+        ("names_file", json!(["3", 0])),
+        ("names_file", json!(["1", 0])),
+        ("model_path", json!(["1", 0])),
+        ("picture", json!(["3", 0])),
+        ("not_there_path", json!(["1", 0])),
     ] {
-        assert!(input("ANodeOfSomebody", name, value.clone()).is_err(), "{name} {value}");
+        let why = input("ANodeOfSomebody", name, value.clone()).unwrap_err();
+        assert!(why.starts_with("Node 9 (ANodeOfSomebody): ") && why.contains(&format!("\"{name}\"")), "{name} {value}: {why}");
     }
+    let why = input("ANodeOfSomebody", "Directory", json!("output")).unwrap_err();
+    assert!(why.contains("admin") && why.contains("\"ANodeOfSomebody Directory pass\""), "{why}");
     for (name, value) in [
         ("text", json!("a cat / a dog .. by @somebody else, 1:2")),
+        ("text", json!(["1", 0])),
         ("model_path", json!("loras/a.safetensors")),
+        ("Directory", json!("")),
+        ("image_path", json!("@zoe/made/x.png")),
+        ("names_file", json!(["2", 0])),
+        ("file_index", json!(["1", 0])),
+        ("file_index", json!(3)),
+        ("api_url", json!("https://api.example.com/v1")),
         ("pages", json!("/imagine a cat")),
         ("steps", json!(20)),
         ("model", json!(["4", 0])),
         ("seed", json!(u64::MAX)),
     ] {
         assert_eq!(input("ANodeOfSomebody", name, value.clone()), Ok(value), "{name}");
+    }
+    assert_eq!(input("ANodeOfSomebody", "choose folder to upload", json!("image")), Ok(Value::Null), "nothing that it has");
+    assert!(input("NotThere", "image_path", json!("x")).is_err() && input("NotThere", "text", json!("x")).is_ok());
+}
+
+#[test]
+fn an_admin_allows_what_nobody_has_looked_at() {
+    let graph = json!({ "1": { "class_type": "ANodeOfSomebody", "inputs": { "Directory": "output" } }, "2": { "class_type": "CopyFiles|Mie", "inputs": {} } });
+    let rules = |text: &str| Rules::with(Table::parse(text).unwrap());
+    assert!(written_by(&graph, false, &rules("ANodeOfSomebody Directory pass")).unwrap_err().why.contains("Node 2"));
+    assert!(written_by(&graph, false, &rules("ANodeOfSomebody * pass\nCopyFiles|Mie * pass")).is_ok());
+    assert!(written(&graph, true).is_ok(), "and in admin mode runs it");
+}
+
+#[test]
+fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
+    for class in [
+        "CopyFiles|Mie",
+        "DeleteFiles|Mie",
+        "GetDirectoryFilesInfo|Mie",
+        "BatchConvertImageFiles|Mie",
+        "LoadText|pysssss",
+        "SaveText|pysssss",
+        "Image History Loader",
+        "Load Cache",
+        "Image Load",
+        "Text File History Loader",
+        "Sigmas Math1",
+        "Base64ToConditioning",
+        "LoadImageFromUrl",
+        "ShowCachedInfo //Inspire",
+        "VHS_LoadVideoPath",
+    ] {
+        let graph = json!({ "1": { "class_type": class, "inputs": {} } });
+        let why = written(&graph, false).unwrap_err().why;
+        assert!(why.contains("only an admin") && why.contains(" * pass\""), "{class}: {why}");
+        assert!(written(&graph, true).is_ok(), "{class}");
+    }
+    // One store for all, in which each has names of their own.
+    for class in ["CacheBackendData //Inspire", "RetrieveBackendData //Inspire", "GlobalVarGetNode"] {
+        assert_eq!(input(class, "key", json!("a model")), Ok(json!("@zoe:a model")), "{class}");
+        assert!(input(class, "key", json!(["1", 0])).is_err(), "{class}");
     }
 }
 
@@ -129,14 +261,33 @@ fn of_a_node_nothing_else_is_left() {
     );
 }
 
+#[test]
+fn what_is_shown_and_not_saved_is_made_for_each_profile() {
+    let graph = json!({ "1": { "class_type": "PreviewImage", "inputs": { "images": ["2", 0] } } });
+    assert_eq!(written(&graph, false).unwrap()["1"]["inputs"], json!({ "images": ["2", 0], "easel": "@zoe" }));
+}
+
+/// What a node makes of a text whose tokens it replaces by what somebody likes best.
+fn expanded(saved: &str) -> String {
+    let mut text = saved.to_owned();
+    for counted in ["year", "month", "day", "hour", "minute", "second", "width", "height", "batch_num"] {
+        text = text.replace(&format!("%{counted}%"), "7");
+    }
+    ["%time", "%date", "%model", "[time(..)]", "%a", "%Y"].iter().fold(text, |text, token| text.replace(token, ".."))
+}
+
 proptest! {
     #[test]
-    fn whatever_is_typed_is_refused_or_saved_below_the_own_folder(typed in "[@a-z./\\\\ %\\[\\]]{0,24}") {
-        if let Ok(Value::String(saved)) = input("SaveImage", "filename_prefix", json!(typed)) {
-            // As ComfyUI reads it: folders, and a name.
-            let (folder, name) = saved.rsplit_once('/').unwrap();
-            prop_assert!(folder.split('/').next() == Some("@zoe") && !name.is_empty(), "{}", saved);
-            prop_assert!(saved.split('/').all(|part| !part.is_empty() && part != ".." && part != "."), "{}", saved);
+    fn whatever_is_typed_is_refused_or_saved_below_the_own_folder(
+        typed in "([@a-z./\\\\ %\\[\\]]|%time|%date|\\[time\\(\\.\\.\\)\\]|%year%){0,24}",
+    ) {
+        for (class, name) in [("SaveImage", "filename_prefix"), ("Image Save", "output_path"), ("Save Image w/Metadata", "path")] {
+            if let Ok(Value::String(saved)) = input(class, name, json!(typed)) {
+                // As ComfyUI reads it: folders, and a name.
+                let whole = expanded(&saved);
+                prop_assert!(whole.split('/').next() == Some("@zoe"), "{}", whole);
+                prop_assert!(whole.split('/').all(|part| !part.is_empty() && part != ".." && part != "."), "{}", whole);
+            }
         }
     }
 }

@@ -2,13 +2,19 @@
 
 use super::*;
 use crate::gate::comfy::names::{File, Owner};
+use crate::gate::comfy::rules::Rules;
+use crate::gate::comfy::types::Types;
 use crate::users::ProfileId;
 
 fn sent(body: &str) -> Result<Value, Refusal> {
     let owner = Owner::of(&ProfileId::parse("zoe").unwrap());
     let has = |_: &File| false;
     let place = Place { id: "the-id".into(), number: 7, client: "zoe.nobody".into() };
-    prompt(&read(body.as_bytes())?, &place, &Sender { owner: &owner, has: &has, admin: false })
+    prompt(
+        &read(body.as_bytes())?,
+        &place,
+        &Sender { owner: &owner, has: &has, admin: false, rules: &Rules::default(), types: &Types::new() },
+    )
 }
 
 #[test]
@@ -53,6 +59,11 @@ fn what_is_no_prompt_is_refused() {
     for targets in ["7", "[1]", "{}"] {
         assert!(sent(&format!("{{\"prompt\": {{}}, \"partial_execution_targets\": {targets}}}")).is_err(), "{targets}");
     }
+}
+
+#[test]
+fn a_prompt_is_as_long_as_comfyui_tells_it() {
+    assert_eq!((told_size("abc"), told_size("é"), told_size("李明"), told_size("😀")), (3, 6, 12, 12));
 }
 
 #[test]

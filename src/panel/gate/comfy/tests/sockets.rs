@@ -15,8 +15,9 @@ async fn pair() -> (TcpStream, TcpStream) {
 async fn carried(first: &[u8], every: Duration) -> (TcpStream, TcpStream, JoinHandle<Result<(), Error>>) {
     let ((browser, outer), (tool, inner)) = (pair().await, pair().await);
     let (run, profile) = (Arc::new(Run::new()), ProfileId::parse("zoe").unwrap());
-    run.owners().reserve("hers", &profile);
-    run.owners().reserve("his", &ProfileId::parse("mateo").unwrap());
+    let now = std::time::Instant::now();
+    run.owners().reserve("hers", &profile, 1, now).unwrap();
+    run.owners().reserve("his", &ProfileId::parse("mateo").unwrap(), 1, now).unwrap();
     let owner = Owner::of(&profile);
     let ear = Ear { run, profile, owner, address: "127.0.0.1:9".parse().unwrap() };
     let first = Bytes::copy_from_slice(first);
@@ -97,4 +98,31 @@ async fn what_is_no_websocket_ends_both_sides() {
         let ended = timeout(LAST * 2, carrying).await.expect("it ends").unwrap();
         assert!(ended.is_err(), "{bytes:?}");
     }
+}
+
+/// A frame of any length as a server writes it.
+fn long(first: u8, payload: &[u8]) -> Vec<u8> {
+    [&[first, 127][..], &(payload.len() as u64).to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn a_browser_that_reads_nothing_holds_comfyui_up_for_nobody() {
+    let (mut browser, mut tool, carrying) = carried(b"", SELDOM).await;
+    tool.write_all(&frame(0x81, starts("hers").as_bytes())).await.unwrap();
+    let mut picture = vec![0xff; 1024 * 1024];
+    picture[..8].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let pictures = long(0x82, &picture).repeat(64);
+    timeout(Duration::from_secs(20), tool.write_all(&pictures)).await.expect("it is read").unwrap();
+    // Of the pictures the newest is left; the next text comes behind it.
+    tool.write_all(&frame(0x81, starts("hers").as_bytes())).await.unwrap();
+    assert!(!carrying.is_finished());
+    assert_eq!(read(&mut browser).await.0, 0x81, "what came first");
+
+    // What must not be lost has its limit, and then the browser connects anew.
+    let text = starts("hers")
+        .replace("execution_start", "executed")
+        .replace("}}", &format!(r#","output":"{}"}}}}"#, "x".repeat(65_536)));
+    let texts = long(0x81, text.as_bytes()).repeat(256);
+    let _ = timeout(Duration::from_secs(20), tool.write_all(&texts)).await.expect("it is read, or over");
+    timeout(LAST * 3, carrying).await.expect("it ends").unwrap().unwrap();
 }

@@ -12,22 +12,6 @@ fn hers(id: &str) -> bool {
 }
 
 #[test]
-fn the_queue_has_the_own_entries_only() {
-    let entry = |id: &str, client: &str| json!([1, id, {"1": {}}, {"client_id": client, "a": 1}, []]);
-    let told = json!({
-        "queue_running": [entry("m1", "mateo.t")],
-        "queue_pending": [entry("z1", "zoe.t"), entry("m2", "mateo.t"), ["broken"], 7, entry("z2", "mateo.t")],
-        "more": "of others"
-    });
-    let shown = queue(&told, &zoe(), hers);
-    let own = |id: &str, client: Value| json!([1, id, {"1": {}}, {"client_id": client, "a": 1}, []]);
-    assert_eq!(shown, json!({ "queue_running": [], "queue_pending": [own("z1", json!("t")), own("z2", Value::Null)] }));
-    assert_eq!(count(&told, hers), 2);
-    assert_eq!(ids(&told, "queue_pending", hers), ["z1", "z2"]);
-    assert_eq!(queue(&json!("x"), &zoe(), hers), json!({ "queue_running": [], "queue_pending": [] }));
-}
-
-#[test]
 fn history_says_what_was_made_and_by_which_browser() {
     let output =
         json!({ "images": [{ "filename": "a.png", "subfolder": "@zoe", "type": "output" }, { "filename": 7 }], "text": ["x"] });
@@ -37,6 +21,17 @@ fn history_says_what_was_made_and_by_which_browser() {
     let file = File { kind: Kind::Output, subfolder: "@zoe".into(), name: "a.png".into() };
     assert_eq!(outputs(&entry), [file]);
     assert_eq!(history(told, "z2", &zoe()), None);
+}
+
+#[test]
+fn what_a_viewer_gives_back_was_not_made_by_it() {
+    let hers = json!({ "filename": "ComfyUI_temp_abcde_00001_.png", "subfolder": "", "type": "temp" });
+    for key in ["result", "text", "camera_info", "value"] {
+        assert_eq!(files(&json!({ key: ["", hers] })), [], "{key}");
+    }
+    for key in ["images", "gifs", "a_images", "bg_image", "audio", "3d", "latents"] {
+        assert_eq!(files(&json!({ key: [hers] })).len(), 1, "{key}");
+    }
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! What becomes of pictures where ComfyUI answers late, in part, or of prompts that nobody has run.
+
+use super::*;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Says what it is told to, path by path; so many answers to `/view` are failures first.
+#[derive(Debug, Default)]
+struct Fake {
+    said: Mutex<HashMap<String, String>>,
+    failures: AtomicUsize,
+}
+
+async fn serve(tool: Arc<Fake>, mut stream: TcpStream) {
+    let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+        read.extend(&buffer[..n]);
+        if !read.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let head = String::from_utf8(std::mem::take(&mut read)).unwrap();
+        let path = head.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+        let failed =
+            path == "/view" && tool.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        let (status, body) = match tool.said.lock().unwrap().get(&path) {
+            _ if failed => ("500 No", String::new()),
+            Some(body) => ("200 OK", body.clone()),
+            None => ("200 OK", "{}".to_owned()),
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+async fn start(tool: &Arc<Fake>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, tool) = (listener.local_addr().unwrap(), tool.clone());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(tool.clone(), stream));
+        }
+    });
+    address
+}
+
+#[derive(Debug, Default)]
+struct Wall(Mutex<Vec<(String, Bytes)>>);
+
+impl Gallery for Wall {
+    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.lock().unwrap().push((found.profile.to_string(), found.file));
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn pictures_come_whatever_others_took_out_and_although_a_try_failed() {
+    let tool = Arc::new(Fake { failures: AtomicUsize::new(1), ..Fake::default() });
+    let say = |path: &str, body: &str| drop(tool.said.lock().unwrap().insert(path.to_owned(), body.to_owned()));
+    say("/queue", r#"{"queue_running": [[1, "running", {}, {}, []]], "queue_pending": []}"#);
+    let output = r#"{"images": [{"filename": "a.png", "subfolder": "@mateo", "type": "output"}, {"filename": "p.png", "subfolder": "", "type": "temp"}]}"#;
+    say("/history/done", &format!(r#"{{"done": {{"outputs": {{"9": {output}}}, "cfg": NaN}}}}"#));
+    say("/view", "pixels");
+    let address = start(&tool).await;
+    let (zoe, mateo) = (ProfileId::parse("zoe").unwrap(), ProfileId::parse("mateo").unwrap());
+    let (run, wall) = (Arc::new(Run::new()), Arc::new(Wall::default()));
+    let gallery: Arc<dyn Gallery> = wall.clone();
+    let put_in = |prompt: &str, profile: &ProfileId| {
+        run.owners().reserve(prompt, profile, 1, Instant::now()).unwrap();
+        watch(&run, Some(&gallery), profile, prompt, address);
+        run.owners().taken(prompt, Instant::now());
+    };
+    put_in("running", &mateo);
+    (0..150).for_each(|n| put_in(&format!("cleared{n}"), &zoe));
+    put_in("done", &mateo);
+    let begun = Instant::now();
+    while wall.0.lock().unwrap().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "his picture does not come");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(*wall.0.lock().unwrap(), [("mateo".to_owned(), Bytes::from("pixels"))]);
+    let preview = File { kind: Kind::Temp, subfolder: String::new(), name: "p.png".into() };
+    assert!(run.has(&mateo, &preview) && !run.has(&zoe, &preview));
+    while run.watched().waiting.len() > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "what was taken out is waited for");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(run.watched().waiting[0].prompt, "running");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_questions_of_others() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let run = Arc::new(Run::new());
+    let ask = |_: usize| {
+        let run = run.clone();
+        async move { run.queue(Tool { home: &Home::default(), address }).await.is_err() }
+    };
+    let begun = Instant::now();
+    let failed = futures_util::future::join_all((0..20).map(ask)).await;
+    assert!(failed.iter().all(|failed| *failed));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
