@@ -7,8 +7,10 @@ pub(super) const VERSION: &str = "PRAGMA user_version";
 /// Settings on a local disk.
 pub(super) const LOCAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000;";
-/// Settings on a network file system, where shared memory and locks cannot be trusted.
-pub(super) const NETWORK: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; \
+/// Settings on a network file system, where shared memory and locks cannot be trusted. A file that was ever on a local disk
+/// says of itself that it has a write-ahead log; without shared memory only who has it alone can read that and put an end to it.
+pub(super) const NETWORK: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; \
+     PRAGMA locking_mode = NORMAL; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; \
      PRAGMA cache_size = -8000;";
 /// "ok", or what is damaged.
 pub(super) const CHECK: &str = "PRAGMA quick_check(5)";
