@@ -21,9 +21,9 @@ pub(super) const COPY: &str = "VACUUM INTO ?1";
 pub(super) const EVENT_LAST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'";
 /// A new event.
 pub(super) const EVENT_INSERT: &str = "INSERT INTO events (profile, job, kind, body, created) VALUES (?1, ?2, ?3, ?4, ?5)";
-/// Events of a profile after one number up to another.
-pub(super) const EVENTS_AFTER: &str =
-    "SELECT seq, job, kind, body FROM events WHERE profile = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+/// Events of a profile, of one job or of all, after one number up to another.
+pub(super) const EVENTS_AFTER: &str = "SELECT seq, job, kind, body FROM events WHERE profile = ?1 AND seq > ?2 AND seq <= ?3 \
+     AND (?4 IS NULL OR job = ?4) ORDER BY seq";
 /// Old events.
 pub(super) const EVENTS_PRUNE: &str = "DELETE FROM events WHERE created < ?1";
 
