@@ -36,12 +36,13 @@ use crate::{
     clock::Clock,
     config::Config,
     events::Events,
+    spool::Spool,
     store::{Connection, Store, StoreError, dataset_pictures, dataset_uploads, datasets as rows},
     users::ProfileId,
 };
 use limits::MAX_DATASETS;
 use names::{check_unique, parse_name, parse_trigger};
-use std::{collections::HashSet, io, path::PathBuf, sync::Arc, sync::Mutex};
+use std::{io, path::PathBuf, sync::Arc};
 use tasks::Tasks;
 use tokio::sync::Semaphore;
 
@@ -148,8 +149,8 @@ struct Inner {
     /// A vision model may be on a private address too.
     private: bool,
     tasks: Tasks,
-    /// Uploads of which a piece is being written.
-    busy: Mutex<HashSet<String>>,
+    /// Uploads on their way, in the same folder.
+    parts: Spool,
     checking: Semaphore,
 }
 
@@ -171,13 +172,14 @@ impl Datasets {
         artifacts: Artifacts,
     ) -> Result<Datasets, DatasetError> {
         let folder = config.data.join("datasets");
+        let files = Beneath::open(&folder)?;
         let datasets = Datasets(Arc::new(Inner {
-            files: Beneath::open(&folder)?,
+            parts: Spool::new(files.clone()),
+            files,
             folder,
             workspace: config.workspace.clone(),
             private: config.private_downloads,
             tasks: Tasks::new(events),
-            busy: Mutex::default(),
             checking: Semaphore::new(CHECKED_AT_ONCE),
             store,
             clock,

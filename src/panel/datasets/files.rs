@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// After so long an unfinished upload is given up, and a file that belongs to nothing removed.
+/// So long after its last piece an unfinished upload is given up, and a file that belongs to nothing removed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// A picture, named by its random id and by what was found in it.
@@ -54,9 +54,14 @@ impl Datasets {
         }
         let before = now - STALE.as_millis() as i64;
         for arrival in self.0.store.read(move |c| dataset_uploads::stale(c, before)).await? {
-            self.give_up(&arrival).await?;
+            self.give_up_stale(&arrival).await?;
         }
         Ok(())
+    }
+
+    async fn give_up_stale(&self, arrival: &Arrival) -> Result<(), DatasetError> {
+        let path = part(&arrival.profile, &arrival.id);
+        if self.0.parts.is_going_on(&path, STALE).await? { Ok(()) } else { self.give_up(arrival).await }
     }
 
     /// Removes what came of an upload, and its row.

@@ -125,6 +125,24 @@ async fn a_picture_comes_in_pieces_once_and_goes_for_good_after_a_while() {
 }
 
 #[tokio::test]
+async fn an_upload_is_given_up_a_day_after_its_last_piece() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let begin = Begin { name: "a.zip".into(), bytes: 10, caption: String::new() };
+    let id = place.datasets.begin(&place.zoe, &dataset, begin).await.unwrap();
+    place.datasets.piece(&place.zoe, &id, 0, vec![1; 5]).await.unwrap();
+    place.clock.advance(Duration::from_secs(25 * 3600));
+    place.datasets.sweep().await.unwrap();
+    assert_eq!(place.datasets.offset(&place.zoe, &id).await.unwrap(), 5, "begun long ago, and still coming");
+    let path = place.folder.path().join(format!("datasets/zoe/{id}.part"));
+    let old = std::time::SystemTime::now() - Duration::from_secs(25 * 3600);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    place.datasets.sweep().await.unwrap();
+    assert!(matches!(place.datasets.offset(&place.zoe, &id).await, Err(DatasetError::Unknown)));
+    assert!(place.files().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_no_picture_for_a_trainer_is_refused_and_leaves_nothing() {
     let place = Place::new().await;
     let dataset = place.dataset().await;

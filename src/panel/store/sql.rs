@@ -120,7 +120,7 @@ pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE pr
 pub(super) const PART_FINISH: &str = "UPDATE upload_parts SET finished = TRUE, sha256 = ?2 WHERE id = ?1";
 /// It is given up.
 pub(super) const PART_DELETE: &str = "DELETE FROM upload_parts WHERE id = ?1";
-/// Unfinished uploads that nobody went on with.
+/// Uploads that were begun before a time.
 pub(super) const PARTS_STALE: &str = "SELECT id, profile FROM upload_parts WHERE created < ?1";
 /// Every profile, in the order in which they were made.
 pub(super) const PROFILES: &str = "SELECT id, name, role, pending, colour, pin, pin_known, password, password_known, \
@@ -297,7 +297,7 @@ pub(super) const DATASET_UPLOADS_WHOLE: &str =
     "SELECT * FROM dataset_uploads WHERE whole AND (?1 IS NULL OR dataset = ?1) ORDER BY id";
 /// Uploads of a dataset.
 pub(super) const DATASET_UPLOADS_OF: &str = "SELECT * FROM dataset_uploads WHERE dataset = ?1";
-/// Uploads that nobody went on with.
+/// Uploads that were begun before a time, and are not all here.
 pub(super) const DATASET_UPLOADS_STALE: &str = "SELECT * FROM dataset_uploads WHERE created < ?1 AND NOT whole";
 /// It is given up, or done.
 pub(super) const DATASET_UPLOAD_END: &str = "DELETE FROM dataset_uploads WHERE id = ?1";
