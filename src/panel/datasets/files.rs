@@ -1,9 +1,9 @@
 //! Where the files of datasets lie below `datasets/`, and what is cleared away there. Knows no picture.
 
-use super::{Arrival, DatasetError, Datasets, layout::extension};
+use super::{Arrival, DatasetError, Datasets, Picture, layout::extension};
 use crate::{
     artifacts::UNDO,
-    store::{dataset_pictures, dataset_uploads},
+    store::{Connection, dataset_pictures, dataset_uploads},
     uploads::files_before,
     users::ProfileId,
 };
@@ -41,22 +41,40 @@ impl Datasets {
     /// Unlinks what was removed long enough ago, and gives up what nobody went on with for a day.
     ///
     /// # Errors
-    /// When the store or the disk refuses; the rest is tried again next time.
+    /// When the store or the disk refuses, the first of them; what failed is tried again next time.
     pub async fn sweep(&self) -> Result<(), DatasetError> {
         let now = self.0.clock.ms();
         let until = now - UNDO.as_millis() as i64;
+        let mut result = Ok(());
         for gone in self.0.store.read(move |c| dataset_pictures::expired(c, until)).await? {
-            let paths = [picture(&gone.profile, &gone.id, &gone.mime), thumb(&gone.profile, &gone.id)];
-            let folder = self.0.files.clone();
-            // The files first: a crash between the two is repeated.
-            blocking(move || paths.iter().try_for_each(|path| folder.remove(path))).await?;
-            self.0.store.run(move |c| dataset_pictures::forget(c, &gone.id)).await?;
+            let swept = self.forget(gone, until).await;
+            result = result.and(swept);
         }
         let before = now - STALE.as_millis() as i64;
         for arrival in self.0.store.read(move |c| dataset_uploads::stale(c, before)).await? {
-            self.give_up_stale(&arrival).await?;
+            let swept = self.give_up_stale(&arrival).await;
+            result = result.and(swept);
         }
-        Ok(())
+        result
+    }
+
+    /// Row and files go in one turn of the store's thread: who restores a picture finds both, or is told that it is too late.
+    async fn forget(&self, gone: Picture, until: i64) -> Result<(), DatasetError> {
+        let folder = self.0.files.clone();
+        let change = move |c: &mut Connection| {
+            let change = c.transaction()?;
+            if !dataset_pictures::forget(&change, &gone.id, until)? {
+                return Ok(Ok(()));
+            }
+            // The files before the commit: a crash between the two is repeated.
+            let paths = [picture(&gone.profile, &gone.id, &gone.mime), thumb(&gone.profile, &gone.id)];
+            if let Err(e) = paths.iter().try_for_each(|path| folder.remove(path)) {
+                return Ok(Err(e));
+            }
+            change.commit()?;
+            Ok(Ok(()))
+        };
+        Ok(self.0.store.run(change).await??)
     }
 
     async fn give_up_stale(&self, arrival: &Arrival) -> Result<(), DatasetError> {

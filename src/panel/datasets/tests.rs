@@ -125,6 +125,31 @@ async fn a_picture_comes_in_pieces_once_and_goes_for_good_after_a_while() {
 }
 
 #[tokio::test]
+async fn a_restore_that_waits_in_the_queue_keeps_its_picture() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let p = place.added(&dataset, "a.jpg", &picture(90, 64, 64), 1 << 20).await;
+    place.datasets.remove(&place.zoe, &p.id).await.unwrap();
+    place.clock.advance(Duration::from_secs(29));
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let store = place.datasets.0.store.clone();
+    let busy = tokio::spawn(async move { store.run(move |_| Ok(gate.recv().is_ok())).await });
+    let (datasets, zoe, id) = (place.datasets.clone(), place.zoe.clone(), p.id.clone());
+    let restored = tokio::spawn(async move { datasets.restore(&zoe, &id).await });
+    // Until it waits in the queue: it reads first.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    place.clock.advance(Duration::from_secs(2));
+    let datasets = place.datasets.clone();
+    let swept = tokio::spawn(async move { datasets.sweep().await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    go.send(()).unwrap();
+    assert!(busy.await.unwrap().unwrap());
+    restored.await.unwrap().unwrap();
+    swept.await.unwrap().unwrap();
+    assert_eq!((place.pictures(&dataset).await.len(), place.files().len()), (1, 2), "told that it is back");
+}
+
+#[tokio::test]
 async fn an_upload_is_given_up_a_day_after_its_last_piece() {
     let place = Place::new().await;
     let dataset = place.dataset().await;

@@ -87,8 +87,8 @@ pub(super) const ARTIFACT_DELETE: &str = "UPDATE artifacts SET deleted = ?3 WHER
 pub(super) const ARTIFACT_RESTORE: &str = "UPDATE artifacts SET deleted = NULL WHERE profile = ?1 AND id = ?2 AND deleted > ?3";
 /// Marked long enough ago.
 pub(super) const ARTIFACTS_EXPIRED: &str = "SELECT * FROM artifacts WHERE deleted <= ?1 LIMIT 500";
-/// Its files are gone.
-pub(super) const ARTIFACT_FORGET: &str = "DELETE FROM artifacts WHERE id = ?1";
+/// Forgets one that is still marked, and was long enough ago.
+pub(super) const ARTIFACT_FORGET: &str = "DELETE FROM artifacts WHERE id = ?1 AND deleted <= ?2";
 
 /// A finished upload; the same file twice is one.
 pub(super) const UPLOAD_INSERT: &str = "INSERT INTO uploads (profile, sha256, bytes, width, height, created) \
@@ -266,8 +266,8 @@ pub(super) const DATASET_PICTURE_RESTORE: &str =
     "UPDATE dataset_pictures SET deleted = NULL, version = ?3 WHERE id = ?1 AND deleted > ?2";
 /// Marked long enough ago.
 pub(super) const DATASET_PICTURES_EXPIRED: &str = "SELECT * FROM dataset_pictures WHERE deleted <= ?1 LIMIT 500";
-/// Its files are gone.
-pub(super) const DATASET_PICTURE_FORGET: &str = "DELETE FROM dataset_pictures WHERE id = ?1";
+/// Forgets one that is still marked, and was long enough ago.
+pub(super) const DATASET_PICTURE_FORGET: &str = "DELETE FROM dataset_pictures WHERE id = ?1 AND deleted <= ?2";
 /// Whether a file below datasets/ is still somebody's.
 pub(super) const DATASET_FILE_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM dataset_pictures WHERE profile = ?1 AND id = ?2) \
      OR EXISTS (SELECT 1 FROM dataset_uploads WHERE profile = ?1 AND id = ?2)";
