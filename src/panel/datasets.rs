@@ -37,12 +37,12 @@ use crate::{
     config::Config,
     events::Events,
     spool::Spool,
-    store::{Connection, Store, StoreError, dataset_pictures, dataset_uploads, datasets as rows},
+    store::{Connection, Store, StoreError, dataset_pictures, datasets as rows},
     users::ProfileId,
 };
 use limits::MAX_DATASETS;
 use names::{check_unique, parse_name, parse_trigger};
-use std::{io, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, sync::Mutex};
 use tasks::Tasks;
 use tokio::sync::Semaphore;
 
@@ -151,6 +151,8 @@ struct Inner {
     tasks: Tasks,
     /// Uploads on their way, in the same folder.
     parts: Spool,
+    /// Archives that the disk did not let unpack, and until when (ms) each is left in peace.
+    resting: Mutex<HashMap<String, i64>>,
     checking: Semaphore,
 }
 
@@ -180,15 +182,13 @@ impl Datasets {
             workspace: config.workspace.clone(),
             private: config.private_downloads,
             tasks: Tasks::new(events),
+            resting: Mutex::default(),
             checking: Semaphore::new(CHECKED_AT_ONCE),
             store,
             clock,
             artifacts,
         }));
-        let waiting = datasets.0.store.read(|c| dataset_uploads::waiting(c, None)).await?;
-        for archive in waiting {
-            datasets.unpack_next(&archive.profile, &archive.dataset).await?;
-        }
+        datasets.unpack_waiting().await?;
         Ok(datasets)
     }
 

@@ -38,7 +38,8 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 impl Datasets {
-    /// Unlinks what was removed long enough ago, and gives up what nobody went on with for a day.
+    /// Unlinks what was removed long enough ago, gives up what nobody went on with for a day, and begins with archives that
+    /// wait because the disk did not take them.
     ///
     /// # Errors
     /// When the store or the disk refuses, the first of them; what failed is tried again next time.
@@ -55,7 +56,7 @@ impl Datasets {
             let swept = self.give_up_stale(&arrival).await;
             result = result.and(swept);
         }
-        result
+        result.and(self.unpack_waiting().await)
     }
 
     /// Row and files go in one turn of the store's thread: who restores a picture finds both, or is told that it is too late.
