@@ -57,7 +57,8 @@ pub struct Library {
 }
 
 impl Library {
-    /// Looks at the embedded model and at everything below `models`, which need not exist. Symbolic links are not followed.
+    /// Looks at the embedded model and at everything below `models`, which need not exist. Symbolic links are not followed on
+    /// the way to a model; the files of a model's own folder may be some.
     pub fn scan(models: &Path) -> Library {
         let mut scan = Scan::default();
         if embedded::is_there() {

@@ -260,22 +260,38 @@ impl Artifacts {
     /// Unlinks what was deleted long enough ago.
     ///
     /// # Errors
-    /// When the store or the disk refuses; the rest is tried again next time.
+    /// When the store or the disk refuses, the first of them; what cannot be unlinked is tried again next time.
     pub async fn sweep(&self) -> anyhow::Result<()> {
         let until = self.clock.ms() - UNDO.as_millis() as i64;
+        let mut result = Ok(());
         for artifact in self.store.read(move |c| store::artifacts::expired(c, until)).await? {
-            let id = artifact.id.clone();
-            // The file first: a crash between the two is repeated, the other way round it would be kept for ever.
-            self.unlink(artifact).await?;
-            self.store.run(move |c| store::artifacts::forget(c, &id)).await?;
+            let swept = self.forget(artifact, until).await;
+            result = result.and(swept);
         }
-        Ok(())
+        result
+    }
+
+    /// Row and files go in one turn of the store's thread: who restores a picture finds both, or is told that it is too late.
+    async fn forget(&self, artifact: Artifact, until: i64) -> anyhow::Result<()> {
+        let outputs = self.outputs.clone();
+        let change = move |c: &mut store::Connection| {
+            let change = c.transaction()?;
+            if !store::artifacts::forget(&change, &artifact.id, until)? {
+                return Ok(Ok(()));
+            }
+            // The files before the commit: a crash between the two is repeated, the other way round they would be kept for ever.
+            if let Err(e) = remove_files(&outputs, &artifact) {
+                return Ok(Err(e));
+            }
+            change.commit()?;
+            Ok(Ok(()))
+        };
+        self.store.run(change).await?.context("removing a picture")
     }
 
     async fn unlink(&self, artifact: Artifact) -> anyhow::Result<()> {
         let outputs = self.outputs.clone();
-        let remove = move || outputs.remove(&artifact.path).and_then(|()| outputs.remove(&thumb_path(&artifact)));
-        tokio::task::spawn_blocking(remove).await?.context("removing a picture")
+        tokio::task::spawn_blocking(move || remove_files(&outputs, &artifact)).await?.context("removing a picture")
     }
 
     /// Its file, to read. Blocks for as long as the disk does.
@@ -324,6 +340,10 @@ fn write_files(outputs: &Beneath, a: &Artifact, picture: &Incoming) -> io::Resul
     outputs.write(&folder, &name, &picture.file).inspect_err(|_| {
         let _ = outputs.remove(&thumb_path(a));
     })
+}
+
+fn remove_files(outputs: &Beneath, a: &Artifact) -> io::Result<()> {
+    outputs.remove(&a.path).and_then(|()| outputs.remove(&thumb_path(a)))
 }
 
 fn split(path: &str) -> (String, String) {

@@ -9,7 +9,17 @@ use rustix::{
     },
     io::Errno,
 };
-use std::{fs::File, io, io::Read, io::Write, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    io::Read,
+    io::Write,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Modes of folders and files that are made.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +112,10 @@ impl Beneath {
 
     /// Writes a file that appears whole and durable under its name, or not at all.
     pub(crate) fn write(&self, folder: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // One for each: who wrote into another's would write on into a file that has its name already.
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
         let folder = self.folder(folder)?;
-        let temporary = format!(".{name}.tmp");
+        let temporary = format!(".{name}.{}.tmp", WRITTEN.fetch_add(1, Ordering::Relaxed));
         let result = folder.write_temporary(&temporary, bytes).and_then(|()| folder.publish(&temporary, name));
         if result.is_err() {
             let _ = folder.remove(&temporary);

@@ -36,12 +36,13 @@ use crate::{
     clock::Clock,
     config::Config,
     events::Events,
-    store::{Connection, Store, StoreError, dataset_pictures, dataset_uploads, datasets as rows},
+    spool::Spool,
+    store::{Connection, Store, StoreError, dataset_pictures, datasets as rows},
     users::ProfileId,
 };
 use limits::MAX_DATASETS;
 use names::{check_unique, parse_name, parse_trigger};
-use std::{collections::HashSet, io, path::PathBuf, sync::Arc, sync::Mutex};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, sync::Mutex};
 use tasks::Tasks;
 use tokio::sync::Semaphore;
 
@@ -148,8 +149,10 @@ struct Inner {
     /// A vision model may be on a private address too.
     private: bool,
     tasks: Tasks,
-    /// Uploads of which a piece is being written.
-    busy: Mutex<HashSet<String>>,
+    /// Uploads on their way, in the same folder.
+    parts: Spool,
+    /// Archives that the disk did not let unpack, and until when (ms) each is left in peace.
+    resting: Mutex<HashMap<String, i64>>,
     checking: Semaphore,
 }
 
@@ -171,22 +174,21 @@ impl Datasets {
         artifacts: Artifacts,
     ) -> Result<Datasets, DatasetError> {
         let folder = config.data.join("datasets");
+        let files = Beneath::open(&folder)?;
         let datasets = Datasets(Arc::new(Inner {
-            files: Beneath::open(&folder)?,
+            parts: Spool::new(files.clone()),
+            files,
             folder,
             workspace: config.workspace.clone(),
             private: config.private_downloads,
             tasks: Tasks::new(events),
-            busy: Mutex::default(),
+            resting: Mutex::default(),
             checking: Semaphore::new(CHECKED_AT_ONCE),
             store,
             clock,
             artifacts,
         }));
-        let waiting = datasets.0.store.read(|c| dataset_uploads::waiting(c, None)).await?;
-        for archive in waiting {
-            datasets.unpack_next(&archive.profile, &archive.dataset).await?;
-        }
+        datasets.unpack_waiting().await?;
         Ok(datasets)
     }
 

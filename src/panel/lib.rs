@@ -30,6 +30,7 @@ pub mod pod;
 pub mod secrets;
 pub mod sessions;
 pub mod sockets;
+mod spool;
 pub mod startup;
 pub mod store;
 pub mod system;

@@ -14,6 +14,7 @@ use crate::{
     clock::{Clock, rfc3339},
     config::Config,
     secrets::Secret,
+    spool::Spool,
     store::{Store, StoreError, arrivals},
 };
 use arrival::Arrival;
@@ -23,6 +24,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use supervise::Spawner;
 use tokio::{
@@ -36,8 +38,8 @@ pub const MOST: usize = 20;
 const AT_ONCE: usize = 2;
 /// Largest model that is taken, in bytes.
 pub const MAX_BYTES: u64 = 200 << 30;
-/// So long an upload can be gone on with, in ms: a week.
-const STALE: i64 = 7 * 24 * 3_600 * 1_000;
+/// So long after its last piece an upload can be gone on with.
+const STALE: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Longest address, in bytes.
 const MAX_URL: usize = 2_048;
 
@@ -83,6 +85,8 @@ struct Inner {
     program: PathBuf,
     data: PathBuf,
     folder: Beneath,
+    /// Uploads on their way, in the same folder.
+    parts: Spool,
     /// Also from private addresses.
     private: bool,
     arrivals: Mutex<BTreeMap<String, Arrival>>,
@@ -116,6 +120,7 @@ impl Models {
             spawner,
             program: config.engine_program.clone(),
             data: config.data.clone(),
+            parts: Spool::new(folder.clone()),
             folder,
             private: config.private_downloads,
             arrivals: Mutex::default(),
@@ -219,11 +224,13 @@ impl Models {
     /// # Errors
     /// When the store or the disk refuses; the rest is tried again next time.
     pub async fn sweep(&self) -> Result<(), ModelError> {
-        let before = rfc3339(self.0.clock.ms() - STALE);
-        let is_stale = |a: &&Arrival| a.view.from.is_empty() && a.view.created < before && !a.busy;
+        let before = rfc3339(self.0.clock.ms() - STALE.as_millis() as i64);
+        let is_stale = |a: &&Arrival| a.view.from.is_empty() && a.view.created < before;
         let stale: Vec<String> = self.arrivals().values().filter(is_stale).map(|a| a.view.id.clone()).collect();
         for id in stale {
-            self.cancel("Easel", &id).await?;
+            if !self.0.parts.is_going_on(&uploads::part_of(&id), STALE).await? {
+                self.cancel("Easel", &id).await?;
+            }
         }
         Ok(())
     }

@@ -4,13 +4,13 @@
 use crate::{
     beneath::Beneath,
     clock::Clock,
+    spool::{BUSY, Held, Spool},
     store::{self, Store, StoreError},
     users::ProfileId,
 };
 use sha2::{Digest, Sha256};
 use std::{
     io,
-    os::unix::fs::FileExt,
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -23,7 +23,7 @@ pub const MAX_PIECE: u64 = 8 << 20;
 pub const MAX_PROFILE: u64 = 8 << 30;
 /// Unfinished uploads of one profile at a time.
 pub const MAX_UNFINISHED: u32 = 32;
-/// After so long an unfinished upload is given up, and a finished one that no recipe needs is forgotten.
+/// So long after its last piece an unfinished upload is given up, and a finished one that no recipe needs is forgotten.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// So long a job that is over can be run again with its reference pictures. Those of a picture that is kept stay
 /// as long as it does.
@@ -74,6 +74,9 @@ pub enum UploadError {
     /// A piece for another offset than the next.
     #[error("The next byte wanted is {0}.")]
     WrongOffset(u64),
+    /// Another piece of it is being written.
+    #[error("{BUSY}")]
+    Busy,
     /// The bytes are not what was promised.
     #[error("The bytes that came are not those that were promised.")]
     WrongHash,
@@ -94,6 +97,8 @@ pub struct Uploads {
     store: Store,
     clock: Clock,
     spool: Beneath,
+    /// Those on their way, in the same folder.
+    parts: Spool,
 }
 
 impl Uploads {
@@ -102,7 +107,8 @@ impl Uploads {
     /// # Errors
     /// When the folder cannot be made or opened.
     pub fn open(spool: &Path, store: Store, clock: Clock) -> io::Result<Uploads> {
-        Ok(Uploads { store, clock, spool: Beneath::open(spool)? })
+        let spool = Beneath::open(spool)?;
+        Ok(Uploads { store, clock, parts: Spool::new(spool.clone()), spool })
     }
 
     /// Takes a whole file. One that is there already takes no further room.
@@ -148,21 +154,17 @@ impl Uploads {
         if part.finished {
             return Ok(part.bytes);
         }
-        let (spool, path) = (self.spool.clone(), part_path(profile, id));
-        blocking(move || match spool.file(&path) {
-            Ok(file) => Ok(file.metadata()?.len()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(e) => Err(e),
-        })
-        .await
+        Ok(self.parts.have(&part_path(profile.as_str(), id)).await?)
     }
 
     /// Takes the piece at `offset`. With the last one the file is checked and kept; an empty one at the end
     /// gives that answer again.
     ///
     /// # Errors
-    /// When the offset is not the next, or as [`Uploads::whole`].
+    /// When the offset is not the next, another piece is being written, or as [`Uploads::whole`].
     pub async fn piece(&self, profile: &ProfileId, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, UploadError> {
+        // Until the end of this: a sender that repeats the last piece must not find the file while it is being kept.
+        let held = self.parts.hold(part_path(profile.as_str(), id)).ok_or(UploadError::Busy)?;
         let Part { bytes, sha256: promised, finished } = self.part(profile, id).await?;
         let have = self.offset(profile, id).await?;
         if offset != have {
@@ -176,19 +178,23 @@ impl Uploads {
             let kept = self.get(profile, &promised.unwrap_or_default()).await?;
             return kept.map(Stage::Complete).ok_or(UploadError::Unknown);
         }
-        let (spool, folder, path) = (self.spool.clone(), profile.to_string(), part_path(profile, id));
-        let write = move || {
-            spool.folder(&folder)?;
-            let file = spool.writable(&path)?;
-            let written = file.write_all_at(&piece, offset).and_then(|()| file.sync_data());
-            // A piece that only half fits on the disk is taken back, so that the offset stays true.
-            written.inspect_err(|_| drop(file.set_len(offset)))
-        };
-        blocking(write).await?;
+        held.write(offset, piece).await?;
         if after < bytes {
             return Ok(Stage::Offset(after));
         }
-        let (spool, path) = (self.spool.clone(), part_path(profile, id));
+        self.arrived(profile, id, promised, offset, &held).await
+    }
+
+    /// All is here. `last` is where the last piece began.
+    async fn arrived(
+        &self,
+        profile: &ProfileId,
+        id: &str,
+        promised: Option<String>,
+        last: u64,
+        held: &Held,
+    ) -> Result<Stage, UploadError> {
+        let (spool, path) = (self.spool.clone(), part_path(profile.as_str(), id));
         let (file, sha256) = hashed(blocking(move || spool.read(&path, MAX_FILE)).await?).await?;
         if promised.is_some_and(|promised| promised != sha256) {
             self.give_up(profile.as_str(), id).await?;
@@ -203,8 +209,7 @@ impl Uploads {
             }
             // Once there is space again, the last piece can be sent again.
             Err(e @ (UploadError::Store(_) | UploadError::Disk(_))) => {
-                let (spool, path) = (self.spool.clone(), part_path(profile, id));
-                blocking(move || spool.writable(&path)?.set_len(offset)).await?;
+                held.cut(last).await?;
                 Err(e)
             }
             Err(e) => {
@@ -239,7 +244,9 @@ impl Uploads {
     pub async fn sweep(&self) -> Result<(), UploadError> {
         let before = self.before(STALE);
         for (id, profile) in self.store.read(move |c| store::uploads::stale_parts(c, before)).await? {
-            self.give_up(&profile, &id).await?;
+            if !self.parts.is_going_on(&part_path(&profile, &id), STALE).await? {
+                self.give_up(&profile, &id).await?;
+            }
         }
         Ok(())
     }
@@ -332,7 +339,7 @@ impl Uploads {
     }
 
     async fn remove_part(&self, profile: &str, id: &str) -> Result<(), UploadError> {
-        let (spool, path) = (self.spool.clone(), format!("{profile}/{id}.part"));
+        let (spool, path) = (self.spool.clone(), part_path(profile, id));
         blocking(move || spool.remove(&path)).await
     }
 
@@ -375,7 +382,7 @@ pub(crate) fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-fn part_path(profile: &ProfileId, id: &str) -> String {
+fn part_path(profile: &str, id: &str) -> String {
     format!("{profile}/{id}.part")
 }
 

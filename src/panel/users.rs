@@ -275,15 +275,15 @@ impl Users {
     /// cannot be used is kept for [`Users::problems`] and logged; a file that is no list of users changes
     /// nothing.
     pub async fn apply_file(&self, text: &str) -> Result<Vec<ProfileId>, StoreError> {
-        let (entries, bad) = match file::parse(text) {
+        let parsed = match file::parse(text) {
             Ok(parsed) => parsed,
             Err(why) => {
                 self.tell(vec![FileProblem(format!("users.toml changes nothing: {why}"))]);
                 return Ok(Vec::new());
             }
         };
-        let (accounts, now) = (self.accounts.clone(), self.clock.ms());
-        let (disabled, refused) = self.store.run(move |c| apply(c, &accounts, &entries, now)).await?;
+        let (accounts, now, bad) = (self.accounts.clone(), self.clock.ms(), parsed.problems.clone());
+        let (disabled, refused) = self.store.run(move |c| apply(c, &accounts, &parsed, now)).await?;
         self.tell(bad.into_iter().chain(refused).collect());
         Ok(disabled)
     }
@@ -310,12 +310,12 @@ fn colour(count: usize) -> u8 {
 fn apply(
     connection: &mut crate::store::Connection,
     accounts: &RwLock<Accounts>,
-    entries: &[file::Entry],
+    file: &file::Parsed,
     now: i64,
 ) -> Result<(Vec<ProfileId>, Vec<FileProblem>), StoreError> {
     let mut next = accounts.read().expect("nobody panics with this lock").clone();
     let stored: Vec<_> = next.values().map(Account::stored).collect();
-    let (changes, problems) = sync::plan(entries, &stored, stored.is_empty());
+    let (changes, problems) = sync::plan(file, &stored, stored.is_empty());
     if changes.is_empty() {
         return Ok((Vec::new(), problems));
     }

@@ -72,9 +72,9 @@ fn users(config: &Config) -> Vec<Finding> {
         Err(e) => vec![Bad(told(&e))],
         Ok(text) => match panel::users::file::parse(&text) {
             Err(problem) => vec![Bad(told(&problem))],
-            Ok((entries, problems)) => {
-                let mut findings = vec![Good(told(&format_args!("{} profiles", entries.len())))];
-                findings.extend(problems.iter().map(|problem| Bad(told(problem))));
+            Ok(parsed) => {
+                let mut findings = vec![Good(told(&format_args!("{} profiles", parsed.entries.len())))];
+                findings.extend(parsed.problems.iter().map(|problem| Bad(told(problem))));
                 findings
             }
         },

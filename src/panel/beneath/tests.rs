@@ -141,3 +141,22 @@ fn a_tree_is_replaced_whole_and_removed_without_following_links() {
         assert!(root.remove_tree(name).is_err() && root.replace("eve", name).is_err(), "{name}");
     }
 }
+
+/// The same picture from two tabs, say: each is told that it is there, and it is there whole at every moment after that.
+#[test]
+fn one_name_may_be_written_by_many_at_once() {
+    let (_folder, root) = scene();
+    let bytes = vec![7; 100_000];
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    root.write("ada", "same.png", &bytes).unwrap();
+                    assert_eq!(root.read("ada/same.png", 200_000).unwrap().len(), bytes.len());
+                }
+            });
+        }
+    });
+    let left = root.existing("ada").unwrap().names().unwrap();
+    assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
+}

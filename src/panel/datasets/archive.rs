@@ -55,13 +55,15 @@ pub(super) struct Contents {
     pub(super) skipped: Vec<(&'static str, String)>,
 }
 
-/// Why an entry gives no bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why there are no bytes.
+#[derive(Debug)]
 pub(super) enum Trouble {
-    /// This one only: why.
+    /// This entry gives none: why.
     Entry(String),
     /// The whole archive is given up: why.
     Archive(String),
+    /// The disk does not give them. That says nothing of the archive.
+    Disk(io::Error),
 }
 
 /// A file of which no more than so many bytes can be read.
@@ -94,24 +96,27 @@ impl Archive {
     /// Reads the directory of an archive.
     ///
     /// # Errors
-    /// A sentence, where it cannot be read or is larger than anything that people make.
-    pub(super) fn open(mut file: File) -> Result<Archive, String> {
-        let broken = |e: &dyn std::fmt::Display| format!("It cannot be read as a zip archive: {e}.");
-        let size = file.seek(SeekFrom::End(0)).map_err(|e| broken(&e))?;
+    /// [`Trouble::Archive`] where it cannot be read or is larger than anything that people make, or the disk's.
+    pub(super) fn open(mut file: File) -> Result<Archive, Trouble> {
+        let size = file.seek(SeekFrom::End(0)).map_err(Trouble::Disk)?;
         let mut tail = Vec::new();
         let from = size.saturating_sub(TAIL);
         let read = file.seek(SeekFrom::Start(from)).and_then(|_| (&mut file).take(TAIL).read_to_end(&mut tail));
-        read.map_err(|e| broken(&e))?;
+        read.map_err(Trouble::Disk)?;
         // The large form may announce any number of entries, and memory would be taken for all of them at once.
         if tail.windows(LARGE_FORM.len()).any(|w| w == LARGE_FORM) {
-            return Err(format!("It has more entries than {MAX_ENTRIES}, or is in the form for archives above 4 GiB. Split it."));
+            let words = format!("It has more entries than {MAX_ENTRIES}, or is in the form for archives above 4 GiB. Split it.");
+            return Err(Trouble::Archive(words));
         }
         let left = Arc::new(AtomicU64::new(DIRECTORY));
         let bounded = Bounded { file, left: Arc::clone(&left) };
-        let zip = ZipArchive::new(bounded).map_err(|e| broken(&e))?;
+        let zip = ZipArchive::new(bounded).map_err(|e| match e {
+            ZipError::Io(e) if is_of_the_disk(&e) => Trouble::Disk(e),
+            e => Trouble::Archive(format!("It cannot be read as a zip archive: {e}.")),
+        })?;
         left.store(u64::MAX, Ordering::Relaxed);
         if zip.len() > MAX_ENTRIES {
-            return Err(format!("It has {} entries; {MAX_ENTRIES} is the most. Split it.", zip.len()));
+            return Err(Trouble::Archive(format!("It has {} entries; {MAX_ENTRIES} is the most. Split it.", zip.len())));
         }
         Ok(Archive { zip, size, out: 0 })
     }
@@ -164,10 +169,13 @@ impl Archive {
     /// The bytes of an entry, of at most `limit`.
     ///
     /// # Errors
-    /// [`Trouble`], for this entry or for the whole archive.
+    /// [`Trouble`], of this entry, of the whole archive or of the disk.
     pub(super) fn read(&mut self, index: usize, limit: u64) -> Result<Vec<u8>, Trouble> {
         let Archive { zip, size, out } = self;
-        let mut entry = zip.by_index(index).map_err(|e| Trouble::Entry(words_of(&e)))?;
+        let mut entry = zip.by_index(index).map_err(|e| match e {
+            ZipError::Io(e) if is_of_the_disk(&e) => Trouble::Disk(e),
+            e => Trouble::Entry(words_of(&e)),
+        })?;
         if entry.size() > limit {
             return Err(Trouble::Entry(format!("It is over {} MB", limit.div_ceil(1_000_000))));
         }
@@ -175,7 +183,10 @@ impl Archive {
         let most_in_all = (*size * MAX_RATIO).clamp(FREE_OF_RATIO, MAX_PROFILE);
         let (mut bytes, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
         loop {
-            let got = entry.read(&mut chunk).map_err(|e| Trouble::Entry(format!("It is damaged: {e}")))?;
+            let got = entry.read(&mut chunk).map_err(|e| match e {
+                e if is_of_the_disk(&e) => Trouble::Disk(e),
+                e => Trouble::Entry(format!("It is damaged: {e}")),
+            })?;
             if got == 0 {
                 return Ok(bytes);
             }
@@ -206,6 +217,12 @@ impl Archive {
 /// writes such ones is not read.
 fn is_absolute(name: &str) -> bool {
     name.starts_with(['/', '\\']) || name.as_bytes().get(1) == Some(&b':')
+}
+
+/// Whether the system said so; what is wrong with an archive is said by its reader. A place that no file can have is the
+/// archive's wish.
+fn is_of_the_disk(e: &io::Error) -> bool {
+    e.raw_os_error().is_some() && e.kind() != io::ErrorKind::InvalidInput
 }
 
 /// What systems put beside people's files.

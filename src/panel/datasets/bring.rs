@@ -50,7 +50,16 @@ impl Datasets {
         let (checked, file) = {
             let _turn = self.0.checking.acquire().await.expect("the semaphore is never closed");
             let work = move || check(&new.file).map(|checked| (checked, new.file));
-            tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map_err(|why| DatasetError::Field("file", why))?
+            let checked = match tokio::task::spawn_blocking(work).await {
+                Ok(checked) => checked,
+                // As it would each time this file comes.
+                Err(e) if e.is_panic() => {
+                    tracing::error!("a picture made its decoder panic: {e}");
+                    Err("It cannot be read. An admin finds the reason in Easel's log.".into())
+                }
+                Err(e) => return Err(io::Error::other(e).into()),
+            };
+            checked.map_err(|why| DatasetError::Field("file", why))?
         };
         let (of, sha256, len) = (dataset.to_owned(), checked.sha256.clone(), file.len() as u64);
         // Looked at before anything is written; decided again with the row.

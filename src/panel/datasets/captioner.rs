@@ -121,7 +121,7 @@ impl Datasets {
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = text.trim_matches('"').chars().take(MAX_CAPTION).collect::<String>();
         let caption = clean_caption(&text).map_err(|e| in_words(&e))?;
-        let (before, begins) = (picture.clone(), std::mem::take(first));
+        let (before, begins) = (picture.clone(), *first);
         let write = move |c: &Connection, dataset: &Dataset, version| {
             let written = write_over(c, &before.profile, &before.id, caption, before.version, version)?;
             // All of one task are one change of many, so that it can be taken back.
@@ -134,11 +134,12 @@ impl Datasets {
             Ok(())
         };
         match self.change(&picture.profile, &picture.dataset, write).await {
-            Ok(()) => running.update(|task| task.good += 1),
-            Err(DatasetError::Stale(_)) => {
-                *first = begins;
-                running.update(|task| task.skip("It was edited meanwhile", &picture.name));
+            Ok(()) => {
+                // What was refused went back, and with it the end of what could be taken back before.
+                *first = false;
+                running.update(|task| task.good += 1);
             }
+            Err(DatasetError::Stale(_)) => running.update(|task| task.skip("It was edited meanwhile", &picture.name)),
             Err(DatasetError::Unknown) => running.update(|task| task.skip("It was removed meanwhile", &picture.name)),
             Err(e) if is_ours(&e) => return Err(in_words(&e)),
             Err(e) => running.update(|task| task.skip(e.to_string(), &picture.name)),

@@ -1,9 +1,9 @@
 //! Where the files of datasets lie below `datasets/`, and what is cleared away there. Knows no picture.
 
-use super::{Arrival, DatasetError, Datasets, layout::extension};
+use super::{Arrival, DatasetError, Datasets, Picture, layout::extension};
 use crate::{
     artifacts::UNDO,
-    store::{dataset_pictures, dataset_uploads},
+    store::{Connection, dataset_pictures, dataset_uploads},
     uploads::files_before,
     users::ProfileId,
 };
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// After so long an unfinished upload is given up, and a file that belongs to nothing removed.
+/// So long after its last piece an unfinished upload is given up, and a file that belongs to nothing removed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// A picture, named by its random id and by what was found in it.
@@ -38,25 +38,49 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 impl Datasets {
-    /// Unlinks what was removed long enough ago, and gives up what nobody went on with for a day.
+    /// Unlinks what was removed long enough ago, gives up what nobody went on with for a day, and begins with archives that
+    /// wait because the disk did not take them.
     ///
     /// # Errors
-    /// When the store or the disk refuses; the rest is tried again next time.
+    /// When the store or the disk refuses, the first of them; what failed is tried again next time.
     pub async fn sweep(&self) -> Result<(), DatasetError> {
         let now = self.0.clock.ms();
         let until = now - UNDO.as_millis() as i64;
+        let mut result = Ok(());
         for gone in self.0.store.read(move |c| dataset_pictures::expired(c, until)).await? {
-            let paths = [picture(&gone.profile, &gone.id, &gone.mime), thumb(&gone.profile, &gone.id)];
-            let folder = self.0.files.clone();
-            // The files first: a crash between the two is repeated.
-            blocking(move || paths.iter().try_for_each(|path| folder.remove(path))).await?;
-            self.0.store.run(move |c| dataset_pictures::forget(c, &gone.id)).await?;
+            let swept = self.forget(gone, until).await;
+            result = result.and(swept);
         }
         let before = now - STALE.as_millis() as i64;
         for arrival in self.0.store.read(move |c| dataset_uploads::stale(c, before)).await? {
-            self.give_up(&arrival).await?;
+            let swept = self.give_up_stale(&arrival).await;
+            result = result.and(swept);
         }
-        Ok(())
+        result.and(self.unpack_waiting().await)
+    }
+
+    /// Row and files go in one turn of the store's thread: who restores a picture finds both, or is told that it is too late.
+    async fn forget(&self, gone: Picture, until: i64) -> Result<(), DatasetError> {
+        let folder = self.0.files.clone();
+        let change = move |c: &mut Connection| {
+            let change = c.transaction()?;
+            if !dataset_pictures::forget(&change, &gone.id, until)? {
+                return Ok(Ok(()));
+            }
+            // The files before the commit: a crash between the two is repeated.
+            let paths = [picture(&gone.profile, &gone.id, &gone.mime), thumb(&gone.profile, &gone.id)];
+            if let Err(e) = paths.iter().try_for_each(|path| folder.remove(path)) {
+                return Ok(Err(e));
+            }
+            change.commit()?;
+            Ok(Ok(()))
+        };
+        Ok(self.0.store.run(change).await??)
+    }
+
+    async fn give_up_stale(&self, arrival: &Arrival) -> Result<(), DatasetError> {
+        let path = part(&arrival.profile, &arrival.id);
+        if self.0.parts.is_going_on(&path, STALE).await? { Ok(()) } else { self.give_up(arrival).await }
     }
 
     /// Removes what came of an upload, and its row.

@@ -9,10 +9,11 @@ use super::{
     limits::{MAX_PICTURE, MAX_UNFINISHED, MAX_ZIP},
 };
 use crate::{
+    spool::{BUSY, Held},
     store::{Connection, dataset_uploads, datasets as rows},
     users::ProfileId,
 };
-use std::{io::Read as _, os::unix::fs::FileExt as _, sync::PoisonError};
+use std::io::Read as _;
 
 /// Characters of a file's name that are kept.
 const MOST_NAME: usize = 200;
@@ -122,7 +123,7 @@ impl Datasets {
     /// # Errors
     /// [`DatasetError::WrongOffset`]; [`DatasetError::Field`] where it is no picture; or as the disk and the store refuse.
     pub async fn piece(&self, profile: &ProfileId, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, DatasetError> {
-        let _busy = Busy::take(self, id)?;
+        let Some(held) = self.0.parts.hold(files::part(profile, id)) else { return Err(DatasetError::Clash(BUSY.into())) };
         let arrival = self.arrival(profile, id).await?;
         let have = self.have(&arrival).await?;
         if offset != have {
@@ -139,20 +140,12 @@ impl Datasets {
         if arrival.whole {
             return Ok(Stage::Archive);
         }
-        let (folder, owner, path) = (self.0.files.clone(), profile.to_string(), files::part(profile, id));
-        let write = move || {
-            folder.folder(&owner)?;
-            let file = folder.writable(&path)?;
-            let written = file.write_all_at(&piece, offset).and_then(|()| file.sync_data());
-            // A piece that only half fits on the disk is taken back, so that the offset stays true.
-            written.inspect_err(|_| drop(file.set_len(offset)))
-        };
-        files::blocking(write).await?;
-        if after < arrival.bytes { Ok(Stage::Offset(after)) } else { self.arrived(arrival, offset).await }
+        held.write(offset, piece).await?;
+        if after < arrival.bytes { Ok(Stage::Offset(after)) } else { self.arrived(arrival, offset, &held).await }
     }
 
     /// All is here. `last` is where the last piece began.
-    async fn arrived(&self, arrival: Arrival, last: u64) -> Result<Stage, DatasetError> {
+    async fn arrived(&self, arrival: Arrival, last: u64, held: &Held) -> Result<Stage, DatasetError> {
         let (folder, path) = (self.0.files.clone(), files::part(&arrival.profile, &arrival.id));
         // By what is in it, not by its name.
         let is_archive = move || {
@@ -177,8 +170,7 @@ impl Datasets {
             }
             // Once there is space again, the last piece can be sent again.
             Err(e) if is_ours(&e) => {
-                let (folder, path) = (self.0.files.clone(), files::part(&arrival.profile, &arrival.id));
-                files::blocking(move || folder.writable(&path)?.set_len(last)).await?;
+                held.cut(last).await?;
                 Err(e)
             }
             Err(e) => {
@@ -208,31 +200,6 @@ impl Datasets {
         if arrival.picture.is_some() || arrival.whole {
             return Ok(arrival.bytes);
         }
-        let (folder, path) = (self.0.files.clone(), files::part(&arrival.profile, &arrival.id));
-        files::blocking(move || match folder.file(&path) {
-            Ok(file) => Ok(file.metadata()?.len()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(0),
-            Err(e) => Err(e),
-        })
-        .await
-    }
-}
-
-/// Held while a piece is written: two at the same offset would be one after the other's.
-struct Busy<'a>(&'a Datasets, &'a str);
-
-impl<'a> Busy<'a> {
-    fn take(datasets: &'a Datasets, id: &'a str) -> Result<Busy<'a>, DatasetError> {
-        let mut busy = datasets.0.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if !busy.insert(id.to_owned()) {
-            return Err(DatasetError::Clash("Another piece of this file is being written. Try again in a moment.".into()));
-        }
-        Ok(Busy(datasets, id))
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.0.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(self.1);
+        Ok(self.0.parts.have(&files::part(&arrival.profile, &arrival.id)).await?)
     }
 }

@@ -125,6 +125,49 @@ async fn a_picture_comes_in_pieces_once_and_goes_for_good_after_a_while() {
 }
 
 #[tokio::test]
+async fn a_restore_that_waits_in_the_queue_keeps_its_picture() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let p = place.added(&dataset, "a.jpg", &picture(90, 64, 64), 1 << 20).await;
+    place.datasets.remove(&place.zoe, &p.id).await.unwrap();
+    place.clock.advance(Duration::from_secs(29));
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let store = place.datasets.0.store.clone();
+    let busy = tokio::spawn(async move { store.run(move |_| Ok(gate.recv().is_ok())).await });
+    let (datasets, zoe, id) = (place.datasets.clone(), place.zoe.clone(), p.id.clone());
+    let restored = tokio::spawn(async move { datasets.restore(&zoe, &id).await });
+    // Until it waits in the queue: it reads first.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    place.clock.advance(Duration::from_secs(2));
+    let datasets = place.datasets.clone();
+    let swept = tokio::spawn(async move { datasets.sweep().await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    go.send(()).unwrap();
+    assert!(busy.await.unwrap().unwrap());
+    restored.await.unwrap().unwrap();
+    swept.await.unwrap().unwrap();
+    assert_eq!((place.pictures(&dataset).await.len(), place.files().len()), (1, 2), "told that it is back");
+}
+
+#[tokio::test]
+async fn an_upload_is_given_up_a_day_after_its_last_piece() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let begin = Begin { name: "a.zip".into(), bytes: 10, caption: String::new() };
+    let id = place.datasets.begin(&place.zoe, &dataset, begin).await.unwrap();
+    place.datasets.piece(&place.zoe, &id, 0, vec![1; 5]).await.unwrap();
+    place.clock.advance(Duration::from_secs(25 * 3600));
+    place.datasets.sweep().await.unwrap();
+    assert_eq!(place.datasets.offset(&place.zoe, &id).await.unwrap(), 5, "begun long ago, and still coming");
+    let path = place.folder.path().join(format!("datasets/zoe/{id}.part"));
+    let old = std::time::SystemTime::now() - Duration::from_secs(25 * 3600);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    place.datasets.sweep().await.unwrap();
+    assert!(matches!(place.datasets.offset(&place.zoe, &id).await, Err(DatasetError::Unknown)));
+    assert!(place.files().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_no_picture_for_a_trainer_is_refused_and_leaves_nothing() {
     let place = Place::new().await;
     let dataset = place.dataset().await;

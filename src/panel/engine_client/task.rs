@@ -88,8 +88,9 @@ impl Task {
                 Input::Heard(None) => {
                     self.wire = None;
                     self.hello_by = Some(Instant::now() + EXIT_WAIT);
+                    self.away("it has closed its end");
                 }
-                Input::Silent => self.hang_up(),
+                Input::Silent => self.hang_up("it does not answer"),
             }
         }
     }
@@ -104,7 +105,8 @@ impl Task {
         self.lost(EngineStatus::Stopped);
     }
 
-    fn hang_up(&mut self) {
+    fn hang_up(&mut self, why: &str) {
+        self.away(why);
         self.wire = None;
         self.hello_by = None;
         self.cancel_by = None;
@@ -135,6 +137,11 @@ impl Task {
         if let Some((_, tells)) = self.job.take() {
             let _ = tells.send(EngineEvent::Died(log));
         }
+    }
+
+    /// It takes no more work, though its process may be there for a while: whoever has work waits.
+    fn away(&self, why: &str) {
+        self.publish.send_modify(|view| view.status = EngineStatus::Restarting { why: why.into() });
     }
 
     fn lost(&self, status: EngineStatus) {
@@ -214,7 +221,7 @@ impl Task {
     fn welcome(&mut self, build: &str, device: String) {
         if build != BUILD_ID {
             tracing::error!(engine = build, panel = BUILD_ID, "the engine is of another build: restart Easel");
-            return self.hang_up();
+            return self.hang_up("it is of another build");
         }
         tracing::info!(device, "the engine is there");
         self.hello_by = None;

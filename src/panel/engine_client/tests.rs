@@ -94,6 +94,20 @@ async fn a_death_is_told_to_whoever_waits_and_the_next_engine_works() {
 }
 
 #[tokio::test]
+async fn an_engine_that_hung_up_takes_no_work_though_its_process_is_still_there() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let mut part = parts.recv().await.unwrap();
+    let stream = greet(&mut part).await;
+    ready(&client).await;
+    drop(stream);
+    let mut watch = client.watch();
+    let away = watch.wait_for(|v| matches!(v.status, EngineStatus::Restarting { .. }));
+    tokio::time::timeout(Duration::from_secs(1), away).await.expect("nobody was told").unwrap();
+    assert_eq!(client.generate(order("one")).recv().await, Some(EngineEvent::NotSent));
+}
+
+#[tokio::test]
 async fn an_engine_of_another_build_is_not_spoken_to() {
     let (spawner, mut parts) = ScriptedSpawner::new();
     let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));

@@ -15,7 +15,8 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Messages waiting to be taken by the panel; a full channel makes the engine wait, not the panel grow.
+/// Messages waiting for the task that owns the conversation. It passes each on at once, so this is for a moment; what waits for
+/// a slow disk behind it is one job's.
 const INBOX: usize = 64;
 
 /// Both directions of a connection. Dropping it hangs up.

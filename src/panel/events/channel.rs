@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 /// Numbered events kept in memory; whoever is further behind reads the store.
 const RECENT: usize = 1024;
+/// Bytes of them. One with a long recipe has 64 kB.
+const RECENT_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -22,6 +24,8 @@ pub(super) struct Channel {
 #[derive(Debug)]
 struct Contents {
     recent: VecDeque<(i64, JobId, Bytes)>,
+    /// Bytes of its lines.
+    held: usize,
     /// Every event of this profile with a greater number is in `recent`.
     floor: i64,
     last: i64,
@@ -47,19 +51,21 @@ pub(super) enum News {
 
 impl Channel {
     pub(super) fn new(floor: i64) -> Channel {
-        let contents = Contents { recent: VecDeque::new(), floor, last: floor, passing: BTreeMap::new(), version: 0 };
+        let contents = Contents { recent: VecDeque::new(), held: 0, floor, last: floor, passing: BTreeMap::new(), version: 0 };
         Channel { contents: Mutex::new(contents), bell: watch::Sender::new(0) }
     }
 
     pub(super) fn push(&self, seq: i64, job: &JobId, line: Bytes) {
         let mut contents = self.lock();
-        if contents.recent.len() == RECENT
-            && let Some((oldest, ..)) = contents.recent.pop_front()
-        {
-            contents.floor = oldest;
-        }
+        contents.held += line.len();
         contents.recent.push_back((seq, job.clone(), line));
         contents.last = seq;
+        while (contents.recent.len() > RECENT || contents.held > RECENT_BYTES)
+            && let Some((oldest, _, line)) = contents.recent.pop_front()
+        {
+            contents.floor = oldest;
+            contents.held -= line.len();
+        }
         drop(contents);
         self.ring();
     }
@@ -100,8 +106,15 @@ impl Channel {
         let first = contents.recent.partition_point(|(seq, ..)| *seq <= cursor.seq);
         let numbered = contents.recent.range(first..).filter(|(_, job, _)| wanted(job)).map(|(.., line)| line.clone());
         let passing = contents.passing.iter().filter(|((job, _), (v, _))| *v > cursor.version && wanted(job));
-        let batch = Batch { numbered: numbered.collect(), passing: passing.map(|(_, (_, line))| line.clone()).collect() };
+        let passing = passing.map(|(_, (_, line))| line.clone()).collect();
+        let batch = Batch { numbered: numbered.collect(), passing, more: false };
         News::Lines(batch, Cursor { seq: contents.last, version: contents.version })
+    }
+
+    /// Bytes of the numbered events in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.lock().held
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {

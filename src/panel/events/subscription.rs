@@ -14,8 +14,8 @@ use protocol::JobId;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Events read from the store at once.
-const PAGE: u32 = 500;
+/// Bytes of events that are read from the store at once: whoever asks for two weeks is told them by and by.
+const PAGE: usize = 256 << 10;
 
 /// What is new for a listener, as lines of a stream.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Batch {
     pub numbered: Vec<Bytes>,
     /// The latest of the rest.
     pub passing: Vec<Bytes>,
+    /// There is more in the store, older than anything else: take again.
+    pub more: bool,
 }
 
 /// One listener.
@@ -38,6 +40,8 @@ pub struct Subscription {
     told: Versions,
     cursor: Cursor,
     only: Option<JobId>,
+    /// The last batch was not all.
+    more: bool,
 }
 
 impl Subscription {
@@ -54,7 +58,7 @@ impl Subscription {
         let seq = after.filter(|n| (0..=last).contains(n)).unwrap_or(last);
         let studio = events.inner.studio.subscribe();
         let told = Versions::default();
-        Subscription { events, profile, channel, bell, studio, told, cursor: Cursor { seq, version: 0 }, only }
+        Subscription { events, profile, channel, bell, studio, told, cursor: Cursor { seq, version: 0 }, only, more: false }
     }
 
     /// The number up to which this listener knows everything.
@@ -62,34 +66,31 @@ impl Subscription {
         self.cursor.seq
     }
 
-    /// What is new, without waiting: at first the replay and the latest of all that passes.
+    /// What is new, without waiting: at first the replay, page by page, and with its end the latest of all that passes.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn take(&mut self) -> Result<Batch, StoreError> {
-        let mut numbered = Vec::new();
-        loop {
-            match self.channel.news(self.cursor, self.only.as_ref()) {
-                News::Lines(mut new, cursor) => {
-                    numbered.append(&mut new.numbered);
-                    self.cursor = cursor;
-                    new.passing.extend(self.stirred());
-                    return Ok(Batch { numbered, passing: new.passing });
-                }
-                News::Behind => self.page(&mut numbered).await?,
+        let batch = match self.channel.news(self.cursor, self.only.as_ref()) {
+            News::Lines(mut new, cursor) => {
+                self.cursor = cursor;
+                new.passing.extend(self.stirred());
+                new
             }
-        }
+            News::Behind => Batch { numbered: self.page().await?, passing: Vec::new(), more: true },
+        };
+        self.more = batch.more;
+        Ok(batch)
     }
 
     /// Reads a page of what is no longer in memory.
-    async fn page(&mut self, lines: &mut Vec<Bytes>) -> Result<(), StoreError> {
-        let (profile, after, last) = (self.profile.clone(), self.cursor.seq, self.channel.last());
-        let page = self.events.store.read(move |c| table::after(c, &profile, after, last, PAGE)).await?;
-        // A short page is the end of what the store has up to `last`, which the memory had then.
-        let full = page.len() == PAGE as usize;
-        self.cursor.seq = if full { page.last().map_or(last, |e| e.seq) } else { last };
-        lines.extend(page.iter().filter(|e| self.only.as_ref().is_none_or(|only| *only == e.job)).map(numbered));
-        Ok(())
+    async fn page(&mut self) -> Result<Vec<Bytes>, StoreError> {
+        let (profile, only) = (self.profile.clone(), self.only.clone());
+        // What the store has up to `last` now, the memory had then.
+        let range = (self.cursor.seq, self.channel.last());
+        let (page, seq) = self.events.store.read(move |c| table::after(c, &profile, only.as_ref(), range, PAGE)).await?;
+        self.cursor.seq = seq;
+        Ok(page.iter().map(numbered).collect())
     }
 
     /// A line for each thing of the studio that has changed, once for any number of changes.
@@ -109,6 +110,9 @@ impl Subscription {
     pub async fn changed(&mut self) -> bool {
         if self.events.is_closed() {
             return false;
+        }
+        if self.more {
+            return true;
         }
         let (told, all) = (self.told, self.only.is_none());
         let rang = tokio::select! {

@@ -24,12 +24,20 @@ async fn scene() -> Scene {
 impl Scene {
     /// Stores and announces numbered events, as a change of a job does.
     async fn tell(&self, profile: &ProfileId, job: &str, count: usize) {
+        self.tell_long(profile, job, count, 1).await;
+    }
+
+    /// The same with bodies of about so many bytes.
+    async fn tell_long(&self, profile: &ProfileId, job: &str, count: usize, bytes: usize) {
         let (events, profile, job) = (self.events.clone(), profile.clone(), JobId(job.into()));
         let change = move |c: &mut crate::store::Connection| {
-            for i in 0..count {
-                let event = table::insert(c, &profile, &job, Kind::State, format!("{{\"n\":{i}}}"), 0)?;
-                events.announce(&profile, &event);
-            }
+            let c = c.transaction()?;
+            let body = format!("\"{}\"", "a".repeat(bytes));
+            let told: Result<Vec<_>, _> =
+                (0..count).map(|_| table::insert(&c, &profile, &job, Kind::State, body.clone(), 0)).collect();
+            let told = told?;
+            c.commit()?;
+            told.iter().for_each(|event| events.announce(&profile, event));
             Ok(())
         };
         self.events.store.run(change).await.unwrap();
@@ -46,6 +54,21 @@ fn is_of_the_studio(line: &str) -> bool {
     line.starts_with("event: tools\n") || line.starts_with("event: notices\n")
 }
 
+/// Everything that a listener was not told yet, with the largest batch's bytes.
+async fn all(listener: &mut Subscription) -> (Vec<i64>, usize) {
+    let (mut told, mut largest) = (Vec::new(), 0);
+    loop {
+        let batch = listener.take().await.unwrap();
+        told.extend(ids(&batch));
+        largest = largest.max(batch.numbered.iter().map(Bytes::len).sum());
+        if !batch.more {
+            return (told, largest);
+        }
+        assert!(batch.passing.is_empty(), "what passes is newer than what is still to come");
+        assert!(listener.changed().await, "there is more");
+    }
+}
+
 fn ids(batch: &Batch) -> Vec<i64> {
     let text = text(batch);
     text.lines().filter_map(|l| l.strip_prefix("id: ")).map(|n| n.parse().unwrap()).collect()
@@ -55,8 +78,8 @@ fn ids(batch: &Batch) -> Vec<i64> {
 async fn a_listener_goes_on_from_its_number_also_when_memory_forgot_it() {
     let scene = scene().await;
     scene.tell(&scene.ada, "a", 2500).await;
-    let mut all = scene.events.subscribe(&scene.ada, Some(0), None);
-    assert_eq!(ids(&all.take().await.unwrap()), (1..=2500).collect::<Vec<_>>());
+    let mut first = scene.events.subscribe(&scene.ada, Some(0), None);
+    assert_eq!(all(&mut first).await.0, (1..=2500).collect::<Vec<_>>());
     let mut late = scene.events.subscribe(&scene.ada, Some(2490), None);
     assert_eq!(ids(&late.take().await.unwrap()), (2491..=2500).collect::<Vec<_>>());
     let mut new = scene.events.subscribe(&scene.ada, None, None);
@@ -65,6 +88,25 @@ async fn a_listener_goes_on_from_its_number_also_when_memory_forgot_it() {
     scene.tell(&scene.ada, "a", 1).await;
     assert!(new.changed().await);
     assert_eq!(ids(&new.take().await.unwrap()), [2501]);
+}
+
+#[tokio::test]
+async fn two_weeks_are_told_in_small_batches_and_little_is_kept_in_memory() {
+    let scene = scene().await;
+    // 200 events of one job among 6 MB of another's.
+    for _ in 0..20 {
+        scene.tell_long(&scene.ada, "long", 5, 60_000).await;
+        scene.tell(&scene.ada, "short", 10).await;
+    }
+    let held: usize = scene.events.channel(&scene.ada).held();
+    assert!(held <= 1 << 20, "{held} bytes in memory");
+    let mut listener = scene.events.subscribe(&scene.ada, Some(0), None);
+    let (told, largest) = all(&mut listener).await;
+    assert_eq!(told, (1..=300).collect::<Vec<_>>());
+    assert!(largest <= 1 << 20, "{largest} bytes at once");
+    let mut of_one = scene.events.subscribe(&scene.ada, Some(0), Some(JobId("short".into())));
+    assert_eq!(all(&mut of_one).await.0.len(), 200);
+    assert_eq!(of_one.seq(), 300);
 }
 
 #[tokio::test]

@@ -25,6 +25,14 @@ pub(super) struct Board {
 pub(super) struct Entry {
     pub(super) job: Job,
     pub(super) progress: Progress,
+    /// Its profile's turn before this job started.
+    turn_before: Option<u64>,
+}
+
+impl Entry {
+    fn new(job: Job) -> Entry {
+        Entry { job, progress: Progress::default(), turn_before: None }
+    }
 }
 
 /// A waiting job's place and when it will be done.
@@ -43,25 +51,33 @@ impl Board {
     pub(super) fn new(jobs: Vec<Job>, mut starts: Vec<(ProfileId, i64)>, rates: Rates) -> Board {
         starts.sort_by_key(|(_, at)| *at);
         let turns = starts.into_iter().zip(0..).map(|((profile, _), turn)| (profile, turn)).collect();
-        let entry = |job: Job| (job.id.clone(), Entry { job, progress: Progress::default() });
+        let entry = |job: Job| (job.id.clone(), Entry::new(job));
         Board { jobs: jobs.into_iter().map(entry).collect(), turns, rates }
     }
 
-    /// Takes a job's new state over from the store.
-    pub(super) fn apply(&mut self, job: &Job) {
+    /// Takes a job over from the store. Whether its state is another one than before.
+    pub(super) fn apply(&mut self, job: &Job) -> bool {
         if job.state.is_over() {
             self.jobs.remove(&job.id);
-            return;
+            return true;
         }
-        let entry = self.jobs.entry(job.id.clone()).or_insert_with(|| Entry { job: job.clone(), progress: Progress::default() });
-        if job.state != entry.job.state {
-            entry.progress = Progress::default();
+        let entry = self.jobs.entry(job.id.clone()).or_insert_with(|| Entry::new(job.clone()));
+        let before = std::mem::replace(&mut entry.job, job.clone());
+        if before.state == job.state {
+            return false;
         }
-        if job.state == JobState::Running && entry.job.state != JobState::Running {
+        entry.progress = Progress::default();
+        if job.state == JobState::Running {
             let turn = self.turns.values().max().map_or(0, |t| t + 1);
-            self.turns.insert(job.profile.clone(), turn);
+            entry.turn_before = self.turns.insert(job.profile.clone(), turn);
+        } else if job.starts < before.starts {
+            // The start was taken back, and so is the turn.
+            match entry.turn_before.take() {
+                Some(turn) => self.turns.insert(job.profile.clone(), turn),
+                None => self.turns.remove(&job.profile),
+            };
         }
-        entry.job = job.clone();
+        true
     }
 
     pub(super) fn get(&self, id: &JobId) -> Option<&Entry> {
@@ -143,5 +159,28 @@ impl Board {
             (JobState::Running, Some(eta)) => eta,
             _ => self.seconds(&entry.job.recipe, models),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::job::{Outcome, tests::job};
+
+    #[test]
+    fn a_start_that_is_taken_back_costs_no_turn() {
+        let mut board = Board::new(vec![job(1, "ada"), job(2, "bob"), job(3, "ada")], Vec::new(), Rates::default());
+        let next = |board: &Board| board.next().unwrap();
+        let started = next(&board).start(0);
+        assert_eq!(started.profile.as_str(), "ada");
+        assert!(board.apply(&started));
+        assert!(!board.apply(&Job { cancel: true, ..started.clone() }), "the same state");
+        assert_eq!(next(&board).profile.as_str(), "bob");
+        assert!(board.apply(&started.clone().end(Outcome::NotSent, 0)));
+        assert_eq!(next(&board).id, started.id, "it did not reach the engine");
+        let died = next(&board).start(0);
+        board.apply(&died);
+        board.apply(&died.end(Outcome::EngineDied(Vec::new()), 0));
+        assert_eq!(next(&board).profile.as_str(), "bob", "it had its turn");
     }
 }

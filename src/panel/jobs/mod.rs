@@ -352,8 +352,9 @@ impl Jobs {
         let view = JobView::new(job, &progress.unwrap_or_default(), pictures(&change, job, false)?);
         let event = store::events::insert(&change, &job.profile, &job.id, Kind::State, json(&view), now)?;
         change.commit()?;
-        self.board().apply(job);
-        if job.state != JobState::Running {
+        let changed = self.board().apply(job);
+        // What passed in the state before says nothing of this one: no place of a job that runs, no step of one that waits.
+        if changed {
             self.0.parts.events.forget(&job.profile, &job.id);
         }
         self.0.parts.events.announce(&job.profile, &event);
@@ -368,12 +369,11 @@ impl Jobs {
     /// Tells waiting jobs' owners their new places.
     fn tell_places(&self) {
         let models = self.0.parts.engine.models();
-        let changed = {
-            let mut board = self.board();
-            let places = board.places(&models);
-            board.keep_places(places)
-        };
-        for p in changed {
+        // The board is kept meanwhile: nobody tells older places after these, and no job leaves the queue between the two,
+        // whose place would be remembered for ever.
+        let mut board = self.board();
+        let places = board.places(&models);
+        for p in board.keep_places(places) {
             let body = PlaceBody { job: &p.job.0, place: p.place, eta_s: p.eta_s };
             self.0.parts.events.pass(&p.profile, &p.job, Passing::Place, &body);
         }

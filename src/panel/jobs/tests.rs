@@ -160,6 +160,28 @@ async fn one_job_does_not_wait_for_five_hundred_of_another() {
 }
 
 #[tokio::test]
+async fn a_job_that_has_left_the_queue_has_no_place_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    let ada: ProfileId = "ada".parse().unwrap();
+    let hears = async |what: &str| {
+        // Behind whatever the store's thread is telling just now.
+        studio.parts.store.run(|_| Ok(())).await.unwrap();
+        let batch = studio.parts.events.subscribe(&ada, None, None).take().await.unwrap();
+        batch.passing.iter().filter(|line| line.starts_with(format!("event: {what}\n").as_bytes())).count()
+    };
+    let (first, second) = (studio.submit("ada", "wait").await, studio.submit("ada", "wait").await);
+    studio.until("ada", &first, "running").await;
+    assert_eq!(hears("place").await, 1, "of the second");
+    studio.jobs.cancel(&ada, &first).await.unwrap();
+    studio.until("ada", &second, "running").await;
+    assert_eq!(hears("place").await, 0, "a new listener, as after a reload");
+    studio.jobs.cancel(&ada, &second).await.unwrap();
+    studio.until("ada", &second, "cancelled").await;
+    assert_eq!((hears("place").await, hears("step").await), (0, 0));
+}
+
+#[tokio::test]
 async fn the_engines_third_death_fails_a_job_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut studio = Studio::open(folder.path()).await;

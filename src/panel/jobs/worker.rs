@@ -61,7 +61,7 @@ async fn one(jobs: &Jobs, job: Job) {
     finish(jobs, job, outcome).await;
     jobs.tell_places();
     if !sent {
-        // The engine went away a moment ago and its view will say so; until then do not run in circles.
+        // The engine went away in the moment before: its view says so now. Whatever else it was, do not run in circles.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

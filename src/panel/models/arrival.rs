@@ -74,8 +74,6 @@ pub(super) struct Arrival {
     pub(super) cancel: Option<mpsc::UnboundedSender<ToModelWorker>>,
     /// When `done` was last measured.
     measured: Option<(Instant, u64)>,
-    /// A piece of it is being written.
-    pub(super) busy: bool,
 }
 
 impl Arrival {
@@ -94,7 +92,7 @@ impl Arrival {
             model: None,
             created: rfc3339(row.created),
         };
-        Arrival { view, wish, cancel: None, measured: None, busy: false }
+        Arrival { view, wish, cancel: None, measured: None }
     }
 
     /// One that an earlier panel left.

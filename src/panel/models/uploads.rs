@@ -4,15 +4,16 @@
 use super::{ArrivalView, MAX_BYTES, ModelError, Models, Stage, worker};
 use crate::{
     audit::{Deed, Kind},
+    spool::BUSY,
     store::arrivals,
 };
-use std::{io, os::unix::fs::FileExt as _};
+use std::io;
 
 /// Largest piece, in bytes.
 pub const MAX_PIECE: u64 = 8 << 20;
 
 /// Where an upload lies until it is whole: hidden, so that no scan takes it for a model.
-fn part_of(id: &str) -> String {
+pub(super) fn part_of(id: &str) -> String {
     format!(".upload-{}.part", id.to_ascii_lowercase())
 }
 
@@ -61,7 +62,7 @@ impl Models {
     pub async fn piece(&self, by: &str, id: &str, offset: u64, piece: Vec<u8>) -> Result<Stage, ModelError> {
         let view = self.upload(id)?;
         let bytes = view.total.unwrap_or(0);
-        let _busy = Busy::take(self, id)?;
+        let Some(held) = self.0.parts.hold(part_of(id)) else { return Err(ModelError::Clash(BUSY.into())) };
         let have = self.uploaded(id)?;
         if offset != have {
             return Err(ModelError::WrongOffset(have));
@@ -70,14 +71,7 @@ impl Models {
         if after > bytes {
             return Err(ModelError::TooLarge(format!("{bytes} bytes were announced, and {after} came.")));
         }
-        let (folder, part) = (self.0.folder.clone(), part_of(id));
-        let write = move || {
-            let file = folder.writable(&part)?;
-            let written = file.write_all_at(&piece, offset).and_then(|()| file.sync_data());
-            // A piece that only half fits on the disk is taken back, so that the offset stays true.
-            written.inspect_err(|_| drop(file.set_len(offset)))
-        };
-        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+        held.write(offset, piece).await?;
         self.change(id, |a| a.progress(after, Some(bytes)));
         if after < bytes {
             return Ok(Stage::Offset(after));
@@ -107,11 +101,7 @@ impl Models {
 
     /// Bytes of an upload that are on the disk.
     pub(super) fn uploaded(&self, id: &str) -> io::Result<u64> {
-        match self.0.folder.file(&part_of(id)) {
-            Ok(file) => Ok(file.metadata()?.len()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(e) => Err(e),
-        }
+        self.0.parts.length(&part_of(id))
     }
 
     /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away.
@@ -123,25 +113,5 @@ impl Models {
         let folder = self.0.folder.clone();
         let remove = move || parts.iter().try_for_each(|part| folder.remove(part));
         Ok(tokio::task::spawn_blocking(remove).await.map_err(io::Error::other)??)
-    }
-}
-
-/// Held while a piece is written: two at the same offset would be one after the other's.
-struct Busy<'a>(&'a Models, &'a str);
-
-impl<'a> Busy<'a> {
-    fn take(models: &'a Models, id: &'a str) -> Result<Busy<'a>, ModelError> {
-        let mut arrivals = models.arrivals();
-        let arrival = arrivals.get_mut(id).ok_or(ModelError::Unknown)?;
-        if std::mem::replace(&mut arrival.busy, true) {
-            return Err(ModelError::Clash("Another piece of this file is being written. Try again in a moment.".into()));
-        }
-        Ok(Busy(models, id))
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.change(self.1, |a| a.busy = false);
     }
 }

@@ -112,10 +112,9 @@ pub fn expired(c: &Connection, until: i64) -> Result<Vec<Artifact>, StoreError> 
     collect(&mut c.prepare_cached(sql::ARTIFACTS_EXPIRED)?.query([until])?)
 }
 
-/// Forgets one whose files are gone.
-pub fn forget(c: &Connection, id: &str) -> Result<(), StoreError> {
-    c.execute(sql::ARTIFACT_FORGET, [id])?;
-    Ok(())
+/// Forgets one that was deleted at `until` (ms) or before. False where it was restored meanwhile.
+pub fn forget(c: &Connection, id: &str, until: i64) -> Result<bool, StoreError> {
+    Ok(c.execute(sql::ARTIFACT_FORGET, params![id, until])? > 0)
 }
 
 fn collect(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Artifact>, StoreError> {

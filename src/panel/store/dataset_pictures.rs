@@ -81,10 +81,9 @@ pub fn expired(c: &Connection, until: i64) -> Result<Vec<Picture>, StoreError> {
     collect(&mut c.prepare_cached(sql::DATASET_PICTURES_EXPIRED)?.query([until])?)
 }
 
-/// Its files are gone.
-pub fn forget(c: &Connection, id: &str) -> Result<(), StoreError> {
-    c.execute(sql::DATASET_PICTURE_FORGET, [id])?;
-    Ok(())
+/// Forgets one that was deleted until `until`. False where it was restored meanwhile.
+pub fn forget(c: &Connection, id: &str, until: i64) -> Result<bool, StoreError> {
+    Ok(c.execute(sql::DATASET_PICTURE_FORGET, params![id, until])? > 0)
 }
 
 /// Whether a file below datasets/ belongs to a picture or an upload.

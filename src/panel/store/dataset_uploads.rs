@@ -47,7 +47,7 @@ pub fn of(c: &Connection, dataset: &str) -> Result<Vec<Arrival>, StoreError> {
     collect(&mut c.prepare_cached(sql::DATASET_UPLOADS_OF)?.query([dataset])?)
 }
 
-/// Those begun before `before` that nobody went on with.
+/// Those begun before `before` that are not all here.
 pub fn stale(c: &Connection, before: i64) -> Result<Vec<Arrival>, StoreError> {
     collect(&mut c.prepare_cached(sql::DATASET_UPLOADS_STALE)?.query([before])?)
 }

@@ -26,11 +26,28 @@ pub fn insert(
     Ok(Numbered { seq: c.last_insert_rowid(), job: job.clone(), kind, body })
 }
 
-/// Events of a profile with `after < seq <= until`, oldest first.
-pub fn after(c: &Connection, profile: &ProfileId, after: i64, until: i64, limit: u32) -> Result<Vec<Numbered>, StoreError> {
+/// Events of a profile, of one job or of all, with `after < seq <= until`, oldest first: as many as `bytes` of bodies hold, but
+/// one at least. The number up to which these are all.
+pub fn after(
+    c: &Connection,
+    profile: &ProfileId,
+    only: Option<&JobId>,
+    (after, until): (i64, i64),
+    bytes: usize,
+) -> Result<(Vec<Numbered>, i64), StoreError> {
     let mut query = c.prepare_cached(sql::EVENTS_AFTER)?;
-    let rows = query.query_map(params![profile.as_str(), after, until, limit], read)?;
-    rows.map(|row| Ok(row?)).collect()
+    let mut rows = query.query(params![profile.as_str(), after, until, only.map(|job| &job.0)])?;
+    let (mut page, mut held) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let event = read(row)?;
+        held += event.body.len();
+        let seq = event.seq;
+        page.push(event);
+        if held >= bytes {
+            return Ok((page, seq));
+        }
+    }
+    Ok((page, until))
 }
 
 /// Forgets events older than `before` (ms).

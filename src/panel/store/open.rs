@@ -24,6 +24,17 @@ pub enum OpenError {
     /// The folder cannot be made or read.
     #[error("the store's folder cannot be used: {0}")]
     Folder(#[from] io::Error),
+    /// The disk or its rights are in the way; nothing is said of what is in the file.
+    #[error(
+        "the store {} cannot be opened ({why}). Nothing was changed. Look whether Easel may read and write there, and whether \
+         the disk has space and answers; then start again", .file.display()
+    )]
+    Unusable {
+        /// The store.
+        file: PathBuf,
+        /// SQLite's words.
+        why: String,
+    },
     /// Not a sound SQLite file.
     #[error("{}", damaged(.file, .why, .copy.as_deref()))]
     Damaged {
@@ -106,13 +117,14 @@ impl Place {
 /// The writer's connection.
 pub(super) fn open(folder: &Path, place: Place) -> Result<Connection, OpenError> {
     let file = folder.join(FILE);
-    let spoilt = |why: String| OpenError::Damaged { file: file.clone(), why, copy: newest_copy(folder) };
-    let mut connection = connect(&file, place).map_err(|e| spoilt(e.to_string()))?;
+    let refused = |e| refused(folder, &e);
+    let mut connection = connect(&file, place).map_err(refused)?;
     let settings = if place == Place::Local { sql::LOCAL } else { sql::NETWORK };
-    connection.execute_batch(settings).map_err(|e| spoilt(e.to_string()))?;
-    let verdict: String = connection.query_row(sql::CHECK, [], |row| row.get(0)).map_err(|e| spoilt(e.to_string()))?;
+    connection.execute_batch(settings).map_err(refused)?;
+    let verdict: String = connection.query_row(sql::CHECK, [], |row| row.get(0)).map_err(refused)?;
     if verdict != "ok" {
-        return Err(spoilt(verdict.lines().next().unwrap_or_default().to_owned()));
+        let why = verdict.lines().next().unwrap_or_default().to_owned();
+        return Err(OpenError::Damaged { file, why, copy: newest_copy(folder) });
     }
     migrate(&mut connection, folder)?;
     Ok(connection)
@@ -120,13 +132,33 @@ pub(super) fn open(folder: &Path, place: Place) -> Result<Connection, OpenError>
 
 /// A connection beside the writer's, for questions.
 pub(super) fn second(folder: &Path) -> Result<Connection, OpenError> {
-    let file = folder.join(FILE);
     let open = || {
-        let connection = connect(&file, Place::Local)?;
+        let connection = connect(&folder.join(FILE), Place::Local)?;
         connection.execute_batch(sql::LOCAL)?;
         Ok(connection)
     };
-    open().map_err(|e: rusqlite::Error| OpenError::Damaged { file: file.clone(), why: e.to_string(), copy: newest_copy(folder) })
+    open().map_err(|e| refused(folder, &e))
+}
+
+/// Why SQLite did not open the store. Only some of its words are about what is in the file: whoever hears that it is damaged
+/// goes back to a copy.
+fn refused(folder: &Path, e: &rusqlite::Error) -> OpenError {
+    use rusqlite::ErrorCode as Code;
+    let (file, why) = (folder.join(FILE), e.to_string());
+    match e.sqlite_error_code() {
+        Some(
+            Code::CannotOpen
+            | Code::SystemIoFailure
+            | Code::ReadOnly
+            | Code::PermissionDenied
+            | Code::DiskFull
+            | Code::DatabaseBusy
+            | Code::DatabaseLocked
+            | Code::FileLockingProtocolFailed
+            | Code::OutOfMemory,
+        ) => OpenError::Unusable { file, why },
+        _ => OpenError::Damaged { file, why, copy: newest_copy(folder) },
+    }
 }
 
 fn connect(file: &Path, place: Place) -> rusqlite::Result<Connection> {
@@ -166,36 +198,48 @@ fn migrate(connection: &mut Connection, folder: &Path) -> Result<(), OpenError> 
     Ok(())
 }
 
-/// Copies the store to `copies/NAME.db` and forgets the oldest copies.
+/// Copies the store to `copies/NAME.db` and forgets the oldest copies. One that fails leaves nothing behind, and where the disk
+/// has no room for it none is begun: it would take the last of it from whoever makes pictures.
 pub(super) fn copy(connection: &Connection, folder: &Path, name: &str) -> rusqlite::Result<()> {
     let failed = |e: io::Error| {
         rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(e.to_string()))
     };
     let copies = folder.join(COPIES);
     fs::create_dir_all(&copies).map_err(failed)?;
+    // A panel that was killed may have left one, of another day.
+    entries(&copies, "part").for_each(|part| drop(fs::remove_file(part)));
+    if !has_room(&copies, fs::metadata(folder.join(FILE)).map_err(failed)?.len()) {
+        return Err(failed(io::ErrorKind::StorageFull.into()));
+    }
     let (part, whole) = (copies.join(format!("{name}.part")), copies.join(format!("{name}.db")));
-    let _ = fs::remove_file(&part);
-    connection.execute(sql::COPY, [part.to_string_lossy()])?;
-    let durable = || {
-        fs::File::open(&part)?.sync_all()?;
-        fs::rename(&part, &whole)?;
-        fs::File::open(&copies)?.sync_all()
+    let make = || {
+        connection.execute(sql::COPY, [part.to_string_lossy()])?;
+        fs::File::open(&part).and_then(|copy| copy.sync_all()).map_err(failed)?;
+        fs::rename(&part, &whole).map_err(failed)
     };
-    durable().map_err(failed)?;
+    make().inspect_err(|_| drop(fs::remove_file(&part)))?;
+    fs::File::open(&copies).and_then(|copies| copies.sync_all()).map_err(failed)?;
     for old in all_copies(folder).into_iter().rev().skip(KEEP_COPIES) {
         let _ = fs::remove_file(old);
     }
     Ok(())
 }
 
+/// Whether so many bytes fit on the disk of a folder. Where it does not say how large it is, they may.
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    rustix::fs::statvfs(folder).map_or(true, |disk| disk.f_blocks == 0 || disk.f_bavail.saturating_mul(disk.f_frsize) >= bytes)
+}
+
+/// Files of a folder whose names end so.
+fn entries(folder: &Path, extension: &'static str) -> impl Iterator<Item = PathBuf> {
+    let paths = fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok().map(|e| e.path()));
+    paths.filter(move |p| p.extension().is_some_and(|e| e == extension))
+}
+
 /// Copies, oldest first.
 fn all_copies(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder.join(COPIES)) else { return Vec::new() };
-    let mut copies: Vec<_> = entries
-        .filter_map(|e| e.ok().map(|e| e.path()))
-        .filter(|p| p.extension().is_some_and(|e| e == "db"))
-        .filter_map(|p| Some((fs::metadata(&p).ok()?.modified().ok()?, p)))
-        .collect();
+    let mut copies: Vec<_> =
+        entries(&folder.join(COPIES), "db").filter_map(|p| Some((fs::metadata(&p).ok()?.modified().ok()?, p))).collect();
     copies.sort();
     copies.into_iter().map(|(_, p)| p).collect()
 }

@@ -7,8 +7,10 @@ pub(super) const VERSION: &str = "PRAGMA user_version";
 /// Settings on a local disk.
 pub(super) const LOCAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000;";
-/// Settings on a network file system, where shared memory and locks cannot be trusted.
-pub(super) const NETWORK: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; \
+/// Settings on a network file system, where shared memory and locks cannot be trusted. A file that was ever on a local disk
+/// says of itself that it has a write-ahead log; without shared memory only who has it alone can read that and put an end to it.
+pub(super) const NETWORK: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE; \
+     PRAGMA locking_mode = NORMAL; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; \
      PRAGMA cache_size = -8000;";
 /// "ok", or what is damaged.
 pub(super) const CHECK: &str = "PRAGMA quick_check(5)";
@@ -19,9 +21,9 @@ pub(super) const COPY: &str = "VACUUM INTO ?1";
 pub(super) const EVENT_LAST: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'";
 /// A new event.
 pub(super) const EVENT_INSERT: &str = "INSERT INTO events (profile, job, kind, body, created) VALUES (?1, ?2, ?3, ?4, ?5)";
-/// Events of a profile after one number up to another.
-pub(super) const EVENTS_AFTER: &str =
-    "SELECT seq, job, kind, body FROM events WHERE profile = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+/// Events of a profile, of one job or of all, after one number up to another.
+pub(super) const EVENTS_AFTER: &str = "SELECT seq, job, kind, body FROM events WHERE profile = ?1 AND seq > ?2 AND seq <= ?3 \
+     AND (?4 IS NULL OR job = ?4) ORDER BY seq";
 /// Old events.
 pub(super) const EVENTS_PRUNE: &str = "DELETE FROM events WHERE created < ?1";
 
@@ -85,8 +87,8 @@ pub(super) const ARTIFACT_DELETE: &str = "UPDATE artifacts SET deleted = ?3 WHER
 pub(super) const ARTIFACT_RESTORE: &str = "UPDATE artifacts SET deleted = NULL WHERE profile = ?1 AND id = ?2 AND deleted > ?3";
 /// Marked long enough ago.
 pub(super) const ARTIFACTS_EXPIRED: &str = "SELECT * FROM artifacts WHERE deleted <= ?1 LIMIT 500";
-/// Its files are gone.
-pub(super) const ARTIFACT_FORGET: &str = "DELETE FROM artifacts WHERE id = ?1";
+/// Forgets one that is still marked, and was long enough ago.
+pub(super) const ARTIFACT_FORGET: &str = "DELETE FROM artifacts WHERE id = ?1 AND deleted <= ?2";
 
 /// A finished upload; the same file twice is one.
 pub(super) const UPLOAD_INSERT: &str = "INSERT INTO uploads (profile, sha256, bytes, width, height, created) \
@@ -118,7 +120,7 @@ pub(super) const PARTS_COUNT: &str = "SELECT count(*) FROM upload_parts WHERE pr
 pub(super) const PART_FINISH: &str = "UPDATE upload_parts SET finished = TRUE, sha256 = ?2 WHERE id = ?1";
 /// It is given up.
 pub(super) const PART_DELETE: &str = "DELETE FROM upload_parts WHERE id = ?1";
-/// Unfinished uploads that nobody went on with.
+/// Uploads that were begun before a time.
 pub(super) const PARTS_STALE: &str = "SELECT id, profile FROM upload_parts WHERE created < ?1";
 /// Every profile, in the order in which they were made.
 pub(super) const PROFILES: &str = "SELECT id, name, role, pending, colour, pin, pin_known, password, password_known, \
@@ -266,8 +268,8 @@ pub(super) const DATASET_PICTURE_RESTORE: &str =
     "UPDATE dataset_pictures SET deleted = NULL, version = ?3 WHERE id = ?1 AND deleted > ?2";
 /// Marked long enough ago.
 pub(super) const DATASET_PICTURES_EXPIRED: &str = "SELECT * FROM dataset_pictures WHERE deleted <= ?1 LIMIT 500";
-/// Its files are gone.
-pub(super) const DATASET_PICTURE_FORGET: &str = "DELETE FROM dataset_pictures WHERE id = ?1";
+/// Forgets one that is still marked, and was long enough ago.
+pub(super) const DATASET_PICTURE_FORGET: &str = "DELETE FROM dataset_pictures WHERE id = ?1 AND deleted <= ?2";
 /// Whether a file below datasets/ is still somebody's.
 pub(super) const DATASET_FILE_KNOWN: &str = "SELECT EXISTS (SELECT 1 FROM dataset_pictures WHERE profile = ?1 AND id = ?2) \
      OR EXISTS (SELECT 1 FROM dataset_uploads WHERE profile = ?1 AND id = ?2)";
@@ -297,7 +299,7 @@ pub(super) const DATASET_UPLOADS_WHOLE: &str =
     "SELECT * FROM dataset_uploads WHERE whole AND (?1 IS NULL OR dataset = ?1) ORDER BY id";
 /// Uploads of a dataset.
 pub(super) const DATASET_UPLOADS_OF: &str = "SELECT * FROM dataset_uploads WHERE dataset = ?1";
-/// Uploads that nobody went on with.
+/// Uploads that were begun before a time, and are not all here.
 pub(super) const DATASET_UPLOADS_STALE: &str = "SELECT * FROM dataset_uploads WHERE created < ?1 AND NOT whole";
 /// It is given up, or done.
 pub(super) const DATASET_UPLOAD_END: &str = "DELETE FROM dataset_uploads WHERE id = ?1";

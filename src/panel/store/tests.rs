@@ -116,6 +116,57 @@ async fn a_damaged_store_is_refused_with_its_last_copy() {
     assert_eq!(store.read(|c| artifacts::count(c, &ada(), &Filter::default())).await.unwrap(), 1);
 }
 
+/// Begun on a disk of the machine, then moved to a volume: after a clean stop, and after a kill, which leaves the log.
+#[tokio::test]
+async fn a_store_of_a_local_disk_opens_on_a_network_volume() {
+    let (local, stopped, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let carry = |to: &Path| {
+        for entry in fs::read_dir(local.path()).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let store = Store::open(local.path()).unwrap();
+    store.run(|c| artifacts::insert(c, &artifact(1))).await.unwrap();
+    carry(killed.path());
+    assert!(fs::metadata(killed.path().join("easel.db-wal")).unwrap().len() > 0);
+    drop(store);
+    carry(stopped.path());
+    for folder in [&stopped, &killed] {
+        let connection = open::open(folder.path(), Place::Network).unwrap();
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), artifacts::count(&connection, &ada(), &Filter::default()).unwrap()), ("delete", 1));
+        artifacts::insert(&connection, &artifact(2)).unwrap();
+        drop(connection);
+        let back = Store::open(folder.path()).unwrap();
+        assert_eq!(back.read(|c| artifacts::count(c, &ada(), &Filter::default())).await.unwrap(), 2);
+    }
+}
+
+#[test]
+fn a_disk_in_the_way_is_not_called_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("easel.db")).unwrap();
+    for place in [Place::Local, Place::Network] {
+        let refused = open::open(folder.path(), place).unwrap_err();
+        assert!(matches!(refused, OpenError::Unusable { .. }), "{refused}");
+        assert!(!refused.to_string().contains("damaged"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_leaves_nothing_and_clears_what_a_kill_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let copies = folder.path().join("copies");
+    fs::create_dir_all(copies.join("now.db/in the way")).unwrap();
+    fs::write(copies.join("2020-01-01.part"), "half").unwrap();
+    let at = folder.path().to_owned();
+    let copied = store.run(move |c| Ok(open::copy(c, &at, "now")?)).await;
+    assert!(matches!(copied, Err(StoreError::Disk(_))), "{copied:?}");
+    let left: Vec<_> = fs::read_dir(&copies).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["now.db"]);
+}
+
 #[tokio::test]
 async fn a_store_of_a_newer_easel_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -84,7 +84,7 @@ pub fn end_part(c: &Connection, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Those begun before `before` (ms): id and profile.
+/// Those begun before `before` (ms), also finished ones: id and profile.
 pub fn stale_parts(c: &Connection, before: i64) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = c.prepare(sql::PARTS_STALE)?;
     Ok(query.query_map([before], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)

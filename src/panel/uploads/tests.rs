@@ -67,15 +67,39 @@ async fn what_is_no_picture_or_not_as_promised_is_refused_and_leaves_nothing() {
 
 #[tokio::test]
 async fn unfinished_uploads_are_few_and_given_up_after_a_day() {
-    let Scene { uploads, ada, folder: _folder } = scene();
+    let Scene { uploads, ada, folder } = scene();
     let uploads = Uploads { clock: Clock::at(jiff::Timestamp::UNIX_EPOCH), ..uploads };
     let first = uploads.begin(&ada, 10, None).await.unwrap();
     for _ in 1..MAX_UNFINISHED {
         uploads.begin(&ada, 10, None).await.unwrap();
     }
     assert!(matches!(uploads.begin(&ada, 10, None).await, Err(UploadError::TooLarge(_))));
+    let bob = "bob".parse().unwrap();
+    let slow = uploads.begin(&bob, 10, None).await.unwrap();
+    uploads.piece(&bob, &slow, 0, vec![1]).await.unwrap();
     uploads.clock.advance(STALE + Duration::from_secs(1));
     uploads.sweep().await.unwrap();
     assert!(matches!(uploads.offset(&ada, &first).await, Err(UploadError::Unknown)));
     uploads.begin(&ada, 10, None).await.unwrap();
+    assert_eq!(uploads.offset(&bob, &slow).await.unwrap(), 1, "begun long ago, and still coming");
+    let part = std::fs::File::options().write(true).open(folder.path().join(format!("spool/bob/{slow}.part"))).unwrap();
+    part.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
+    uploads.sweep().await.unwrap();
+    assert!(matches!(uploads.offset(&bob, &slow).await, Err(UploadError::Unknown)));
+}
+
+/// A proxy cut the first request, so the browser sends the last piece again while the file is being kept.
+#[tokio::test]
+async fn a_last_piece_that_comes_twice_at_once_spoils_nothing() {
+    let Scene { uploads, ada, folder: _folder } = scene();
+    let file = picture();
+    let id = uploads.begin(&ada, file.len() as u64, None).await.unwrap();
+    let middle = file.len() / 2;
+    uploads.piece(&ada, &id, 0, file[..middle].to_vec()).await.unwrap();
+    let last = || uploads.piece(&ada, &id, middle as u64, file[middle..].to_vec());
+    let (first, second) = tokio::join!(last(), last());
+    assert!(matches!(first, Ok(Stage::Complete(_))), "{first:?}");
+    assert!(matches!(second, Err(UploadError::Busy)), "{second:?}");
+    let end = uploads.offset(&ada, &id).await.unwrap();
+    assert!(matches!(uploads.piece(&ada, &id, end, Vec::new()).await, Ok(Stage::Complete(_))));
 }

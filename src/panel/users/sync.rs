@@ -1,7 +1,7 @@
 //! What `users.toml` changes in the store: a pure comparison of the two. Whom the file names is made or
 //! updated; whom it no longer names is disabled. Knows neither the disk nor the store.
 
-use super::file::{Entry, FileProblem};
+use super::file::{Entry, FileProblem, Parsed, Whom};
 use super::{Name, ProfileId, Role};
 use crate::secrets::Phc;
 use std::collections::BTreeSet;
@@ -59,21 +59,21 @@ pub enum Change {
     Disable(ProfileId),
 }
 
-/// The changes, and the entries that are left out with the line that would mend them. `first` is the first
+/// The changes, and why more entries are left out, with the line that would mend each. `first` is the first
 /// boot, when the file's roles are taken as they stand.
-pub fn plan(entries: &[Entry], stored: &[Stored], first: bool) -> (Vec<Change>, Vec<FileProblem>) {
-    let (mut changes, mut problems) = (Vec::new(), Vec::new());
+pub fn plan(file: &Parsed, stored: &[Stored], first: bool) -> (Vec<Change>, Vec<FileProblem>) {
+    let (entries, mut changes, mut problems) = (&file.entries, Vec::new(), Vec::new());
     let mut named: BTreeSet<ProfileId> = BTreeSet::new();
     // An entry that cannot be used must not disable the profile that it may have meant.
-    let mut spared: BTreeSet<ProfileId> = BTreeSet::new();
+    let mut spared: Vec<Whom> = file.left_out.clone();
     // An explicit id is a claim; derived ones take what is left.
     let claimed: BTreeSet<&ProfileId> = entries.iter().filter_map(|e| e.id.as_ref()).collect();
     for entry in entries {
         let id = match identify(entry, stored, &claimed, &named) {
             Ok(id) => id,
-            Err((why, meant)) => {
+            Err(why) => {
                 problems.push(why);
-                spared.extend(meant);
+                spared.push(entry.whom());
                 continue;
             }
         };
@@ -86,29 +86,30 @@ pub fn plan(entries: &[Entry], stored: &[Stored], first: bool) -> (Vec<Change>, 
         }
         named.insert(id);
     }
-    let gone = stored.iter().filter(|s| s.from_file && !s.disabled_by_file && !named.contains(&s.id) && !spared.contains(&s.id));
+    let is_gone = |s: &&Stored| !named.contains(&s.id) && !spared.iter().any(|whom| whom.may_be(&s.id, &s.name));
+    let gone = stored.iter().filter(|s| s.from_file && !s.disabled_by_file).filter(is_gone);
     changes.extend(gone.map(|s| Change::Disable(s.id.clone())));
     (changes, problems)
 }
 
-/// The id of an entry; or why it has none, and the profile that it may have meant.
+/// The id of an entry, or why it has none.
 fn identify(
     entry: &Entry,
     stored: &[Stored],
     claimed: &BTreeSet<&ProfileId>,
     named: &BTreeSet<ProfileId>,
-) -> Result<ProfileId, (FileProblem, Option<ProfileId>)> {
+) -> Result<ProfileId, FileProblem> {
     let name = &entry.name;
     if let Some(id) = &entry.id {
         let twice = named.contains(id);
-        return if twice { Err((FileProblem(format!("{name}: the id \"{id}\" stands twice.")), None)) } else { Ok(id.clone()) };
+        return if twice { Err(FileProblem(format!("{name}: the id \"{id}\" stands twice."))) } else { Ok(id.clone()) };
     }
     let Some(id) = ProfileId::derive(name) else {
         let why = format!(
             "{name}: no id can be derived from this name; add a line such as id = \"{}\".",
             free("artist", stored, named)
         );
-        return Err((FileProblem(why), None));
+        return Err(FileProblem(why));
     };
     let of_another = stored.iter().find(|s| s.id == id && s.name != *name);
     if named.contains(&id) || claimed.contains(&id) || of_another.is_some() {
@@ -118,7 +119,7 @@ fn identify(
             why.push_str(&format!(", or id = \"{id}\" if {} is the same person under a new name", s.name));
         }
         why.push('.');
-        return Err((FileProblem(why), Some(id)));
+        return Err(FileProblem(why));
     }
     Ok(id)
 }

@@ -1,7 +1,7 @@
 //! Archives of friends and of enemies: what is taken, what is left out and said, and that nothing lands anywhere else.
 
 use super::{Place, Stage, picture};
-use crate::datasets::{DatasetError, TaskView, limits::MAX_ENTRIES};
+use crate::datasets::{DatasetError, TaskView, limits::MAX_ENTRIES, tasks::Kind, unpack::REST};
 use std::{
     collections::BTreeSet,
     io::{Cursor, Write as _},
@@ -214,6 +214,40 @@ async fn archives_wait_for_each_other_and_for_a_panel_that_starts_again() {
     // Cancelled, or ended with the panel: nothing is held for ever.
     place.over(&dataset).await;
     assert!(matches!(place.datasets.undo(&place.zoe, &dataset).await, Err(DatasetError::Clash(_))));
+}
+
+/// Its sender was told that all is there, and may have thrown it away.
+#[tokio::test]
+async fn an_archive_that_the_disk_does_not_take_is_kept_until_there_is_space() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let captions: Vec<String> = (0..20).map(|i| format!("{i} ").repeat(1_000)).collect();
+    let pictures: Vec<Vec<u8>> = (0..20).map(|i| picture(i * 12, 64, 64)).collect();
+    let names: Vec<String> = (0..20).flat_map(|i| [format!("{i}.jpg"), format!("{i}.txt")]).collect();
+    let bytes = pictures.iter().zip(&captions).flat_map(|(p, c)| [p.as_slice(), c.as_bytes()]);
+    let files: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(bytes).collect();
+    let zip = archive(&files);
+    // Something else runs, so that the archive waits until the store is full.
+    let running = place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Export, "x").unwrap();
+    assert_eq!(place.send(&dataset, "cats.zip", &zip, 1 << 20).await.unwrap(), Stage::Archive);
+    let store = place.datasets.0.store.clone();
+    let limit = async |pages: i64| store.run(move |c| Ok(c.pragma_update(None, "max_page_count", pages)?)).await.unwrap();
+    limit(store.run(|c| Ok(c.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?)).await.unwrap() + 8).await;
+    place.datasets.end(running, &place.zoe, &dataset, Ok(())).await;
+    let task = place.over(&dataset).await;
+    assert!(task.state == "failed" && task.good < 20, "{task:?}");
+    assert!(task.words.contains("disk is full") && task.words.contains("is kept"), "{task:?}");
+    let parts = || place.files().into_iter().filter(|name| name.ends_with(".part")).count();
+    assert_eq!(parts(), 1);
+    // Neither at once nor for ever: it is left in peace for a while.
+    place.datasets.sweep().await.unwrap();
+    assert_eq!(place.over(&dataset).await.number, task.number);
+    limit(1_000_000).await;
+    place.clock.advance(REST);
+    place.datasets.sweep().await.unwrap();
+    let again = place.over(&dataset).await;
+    assert_eq!((again.state, again.good + skipped(&again, "already")), ("done", 20), "{again:?}");
+    assert_eq!((place.pictures(&dataset).await.len(), parts()), (20, 0));
 }
 
 #[test]

@@ -284,6 +284,33 @@ async fn it_is_cancelled_at_once_and_writes_over_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_last_captioning_is_taken_back_though_its_first_picture_went_meanwhile() {
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let double = Double::start(move |n, asked| {
+        if n == 3 {
+            let _ = gate.lock().unwrap().recv();
+        }
+        good(asked)
+    });
+    let (place, dataset) = asking(&double, Protocol::OpenAi, KEY, 3).await;
+    start(&place, &dataset, true).await.unwrap();
+    assert_eq!(place.over(&dataset).await.good, 3);
+    // What was captioned stays so, and the last one is edited: the second time, the first is removed while the model thinks.
+    let pictures = place.pictures(&dataset).await;
+    place.datasets.caption(&place.zoe, &pictures[2].id, "by hand", pictures[2].version).await.unwrap();
+    start(&place, &dataset, true).await.unwrap();
+    until("the first is asked for again", async || double.count() == 4).await;
+    place.datasets.remove(&place.zoe, &pictures[0].id).await.unwrap();
+    go.send(()).unwrap();
+    let task = place.over(&dataset).await;
+    assert_eq!((task.good, task.skipped[0].why.as_str()), (2, "It was removed meanwhile"), "{task:?}");
+    place.datasets.restore(&place.zoe, &pictures[0].id).await.unwrap();
+    place.datasets.undo(&place.zoe, &dataset).await.unwrap();
+    assert_eq!(captions(&place, &dataset).await, ["a picture, 1024 wide", "a picture, 1024 wide", "by hand"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_goes_to_its_own_server_only_and_no_private_address_is_asked() {
     let double = Double::start(|_, asked| good(asked));
     let (place, dataset) = asking(&double, Protocol::Anthropic, KEY, 1).await;

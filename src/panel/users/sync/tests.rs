@@ -23,7 +23,7 @@ fn stored(name: &str) -> Stored {
 }
 
 fn planned(text: &str, stored: &[Stored], first: bool) -> (Vec<Change>, Vec<String>) {
-    let (changes, problems) = plan(&parse(text).unwrap().0, stored, first);
+    let (changes, problems) = plan(&parse(text).unwrap(), stored, first);
     (changes, problems.into_iter().map(|p| p.0).collect())
 }
 
@@ -74,6 +74,32 @@ fn a_rename_needs_an_id_and_never_hands_over_or_locks_out() {
     assert!(problems[0].contains("or id = \"zoe\" if Zoë is the same person"), "{}", problems[0]);
     let (changes, _) = planned("[[user]]\nname = \"Zoe\"\nid = \"zoe\"", &known, false);
     assert_eq!(changes, [Change::Rename(id("zoe"), Name::parse("Zoe").unwrap())]);
+}
+
+#[test]
+fn whom_an_entry_names_badly_is_not_disabled() {
+    let admin = Stored { role: Role::Admin, ..stored("Mateo") };
+    let own_id = Stored { id: id("artist-2"), ..stored("Ming") };
+    let known = [stored("Ada"), admin, own_id];
+    let rest = "[[user]]\nname = \"Ada\"\n[[user]]\nname = \"Ming\"\nid = \"artist-2\"\n";
+    for entry in ["name = \"Mateo\"\npin = \"1234\"", "name = \" \"\nid = \"mateo\"", "name = \"Mateo\"\nid = \"MATEO!\""] {
+        let text = format!("{rest}[[user]]\n{entry}\n");
+        assert_eq!(parse(&text).unwrap().problems.len(), 1, "{entry}");
+        assert_eq!(planned(&text, &known, false).0, [], "{entry}");
+    }
+    // Found by the name where its own id cannot be read, or was given to somebody else by mistake.
+    for entry in ["name = \"Ming\"\npassword = \"x\"", "name = \"Ming\"\nid = \"mateo\""] {
+        let mateo = "name = \"Mateo\"\nid = \"mateo\"\nrole = \"admin\"";
+        let text = format!("[[user]]\nname = \"Ada\"\n[[user]]\n{mateo}\n[[user]]\n{entry}\n");
+        assert_eq!(planned(&text, &known, false).0, [], "{entry}");
+    }
+    // Of whom nothing can be read may be anybody; a good entry says nothing of others.
+    let text = "[[user]]\nname = \"Ada\"\n[[user]]\nname = \" \"\nid = \"?\"\n";
+    assert_eq!(planned(text, &known, false).0, []);
+    assert_eq!(
+        planned("[[user]]\nname = \"Ada\"", &known, false).0,
+        [Change::Disable(id("mateo")), Change::Disable(id("artist-2"))]
+    );
 }
 
 #[test]

@@ -9,8 +9,6 @@ use serde::de::DeserializeOwned;
 
 /// Largest JSON body, in bytes.
 pub(super) const MAX_JSON: usize = 512 << 10;
-/// Most fields of a form.
-const MAX_FIELDS: usize = 16;
 
 /// The whole body, of at most `limit` bytes.
 pub(super) async fn bytes(mut payload: Payload, limit: usize) -> Result<Vec<u8>, AppError> {
@@ -66,25 +64,28 @@ pub(super) fn is_form(request: &HttpRequest) -> bool {
     kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
 }
 
-/// The fields of a form by name. Each is at most `limit` bytes; only `allowed` names may come.
+/// The fields of a form by name. Each may come once, and is at most as long as `allowed` says: a form is held in memory.
 pub(super) async fn form(
     request: &HttpRequest,
     payload: Payload,
-    allowed: &[&str],
-    limit: usize,
+    allowed: &[(&str, usize)],
 ) -> Result<Vec<(String, Vec<u8>)>, AppError> {
     let mut form = Multipart::new(request.headers(), payload);
-    let mut fields = Vec::new();
+    let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
     while let Some(field) = form.next().await {
         let mut field = field.map_err(|e| broken(&e))?;
         let name = field.name().unwrap_or_default().to_owned();
-        if !allowed.contains(&name.as_str()) || fields.len() == MAX_FIELDS {
-            return Err(AppError::field(&name, format!("The form's fields are {}.", allowed.join(", "))));
+        let Some((_, limit)) = allowed.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<_> = allowed.iter().map(|(known, _)| *known).collect();
+            return Err(AppError::field(&name, format!("The form's fields are {}.", names.join(", "))));
+        };
+        if fields.iter().any(|(known, _)| *known == name) {
+            return Err(AppError::field(&name, "It came twice. Send it once."));
         }
         let mut value = Vec::new();
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|e| broken(&e))?;
-            if value.len() + chunk.len() > limit {
+            if value.len() + chunk.len() > *limit {
                 return Err(AppError::TooLarge(format!("\"{name}\" is over the limit of {limit} bytes.")));
             }
             value.extend_from_slice(&chunk);
@@ -97,6 +98,34 @@ pub(super) async fn form(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::{FromRequest as _, test::TestRequest};
+
+    /// What is made of a form with these fields, of which `recipe` may have 10 bytes and `image` 1,000.
+    async fn sent(fields: &[(&str, usize)]) -> Result<Vec<(String, Vec<u8>)>, AppError> {
+        let part = |(name, length): &(&str, usize)| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{}\r\n", "a".repeat(*length))
+        };
+        let body = fields.iter().map(part).collect::<String>() + "--x--\r\n";
+        let request = TestRequest::post().insert_header((header::CONTENT_TYPE, "multipart/form-data; boundary=x"));
+        let (request, mut payload) = request.set_payload(body).to_http_parts();
+        let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+        form(&request, payload, &[("recipe", 10), ("image", 1_000)]).await
+    }
+
+    #[actix_web::test]
+    async fn a_form_takes_each_field_once_and_to_its_own_limit() {
+        let names =
+            |fields: Vec<(String, Vec<u8>)>| fields.into_iter().map(|(name, value)| (name, value.len())).collect::<Vec<_>>();
+        let good = sent(&[("image", 1_000), ("recipe", 10)]).await.unwrap();
+        assert_eq!(names(good), [("image".to_owned(), 1_000), ("recipe".to_owned(), 10)]);
+        for (fields, field) in [(&[("image", 1), ("image", 1)][..], "image"), (&[("mask", 1)][..], "mask")] {
+            let Err(AppError::Invalid(problems)) = sent(fields).await else { panic!("{field} was taken") };
+            assert_eq!(problems[0].field, field);
+        }
+        for over in [("recipe", 11), ("image", 1_001)] {
+            assert!(matches!(sent(&[over]).await, Err(AppError::TooLarge(_))), "{over:?}");
+        }
+    }
 
     #[test]
     fn every_field_that_cannot_be_read_is_named() {

@@ -66,6 +66,7 @@ struct Stream {
     /// Rings when somebody's login ended.
     ends: watch::Receiver<()>,
     only: Option<JobId>,
+    /// What was missed is told.
     begun: bool,
     /// The one job that was asked for is over.
     over: bool,
@@ -90,7 +91,9 @@ async fn answer(app: Data<App>, artist: Artist, sub: Subscription, only: Option<
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.begun {
-            self.begun = true;
+            if !self.artist.is_still_in(&self.app) {
+                return None;
+            }
             return self.first().await.inspect_err(|e| tracing::error!("events: {e}")).ok();
         }
         // Whoever was logged out or disabled hears nothing more.
@@ -106,7 +109,7 @@ impl Stream {
                         return None;
                     }
                     let batch = self.sub.take().await.inspect_err(|e| tracing::error!("events: {e}")).ok()?;
-                    self.over = self.ended().await;
+                    self.over = !batch.more && self.ended().await;
                     // Somebody else's job of this profile changed, in a stream of one job.
                     if batch.numbered.is_empty() && batch.passing.is_empty() {
                         continue;
@@ -121,12 +124,16 @@ impl Stream {
         None
     }
 
-    /// What was missed, how the unfinished jobs stand, the latest of what passes.
+    /// What was missed, a page at a time; with the last one how the unfinished jobs stand, and the latest of what passes.
     async fn first(&mut self) -> Result<Bytes, StoreError> {
         let batch = self.sub.take().await?;
         let seq = self.sub.seq();
         let mut lines = vec![Bytes::from(format!("retry: {RETRY_MS}\n\n"))];
         lines.extend(batch.numbered);
+        if batch.more {
+            return Ok(join(lines));
+        }
+        self.begun = true;
         // Read after the replay, so that it can only be newer: what is told twice does no harm.
         for job in self.snapshot().await? {
             let data = serde_json::to_string(&job).expect("numbers and strings are JSON");

@@ -14,7 +14,7 @@ use serde_json::json;
     responses((status = 200, body = Object)))]
 pub async fn inspect(_app: Data<App>, _artist: Artist, request: HttpRequest, payload: Payload) -> Result<HttpResponse, AppError> {
     let file = if body::is_form(&request) {
-        let mut fields = body::form(&request, payload, &["file"], MAX_FILE as usize).await?;
+        let mut fields = body::form(&request, payload, &[("file", MAX_FILE as usize)]).await?;
         fields.pop().ok_or_else(|| AppError::field("file", "It is missing."))?.1
     } else {
         body::bytes(payload, MAX_FILE as usize).await?

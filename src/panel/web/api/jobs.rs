@@ -18,6 +18,8 @@ use sha2::{Digest, Sha256};
 
 /// Jobs of one page at most.
 const MAX_PAGE: u32 = 200;
+/// What a form may hold, and how many bytes of each.
+const FIELDS: [(&str, usize); 3] = [("recipe", body::MAX_JSON), ("image", MAX_FILE as usize), ("mask", MAX_FILE as usize)];
 /// Longest idempotency key.
 const MAX_KEY: usize = 255;
 
@@ -101,7 +103,7 @@ async fn read(app: &App, artist: &Artist, request: &HttpRequest, payload: Payloa
         let bytes = body::bytes(payload, body::MAX_JSON).await?;
         return Ok((body::draft(&bytes)?, hex(&Sha256::digest(&bytes))));
     }
-    let fields = body::form(request, payload, &["recipe", "image", "mask"], MAX_FILE as usize).await?;
+    let fields = body::form(request, payload, &FIELDS).await?;
     let mut hash = Sha256::new();
     let (mut draft, mut image, mut mask) = (Draft::default(), None, None);
     for (name, value) in fields {

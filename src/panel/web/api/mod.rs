@@ -66,7 +66,7 @@ fn upload_error(field: &str, e: UploadError) -> AppError {
     match e {
         UploadError::Unknown => AppError::NotFound,
         UploadError::TooLarge(words) => AppError::TooLarge(words),
-        UploadError::WrongOffset(_) => AppError::Conflict(e.to_string()),
+        UploadError::WrongOffset(_) | UploadError::Busy => AppError::Conflict(e.to_string()),
         UploadError::WrongHash => AppError::field("sha256", e.to_string()),
         UploadError::NotAPicture(words) => AppError::field(field, words),
         UploadError::Store(e) => e.into(),

@@ -63,7 +63,7 @@ impl From<Upload> for Uploaded {
 pub async fn begin(app: Data<App>, artist: Artist, request: HttpRequest, payload: Payload) -> Result<HttpResponse, AppError> {
     let profile = &artist.profile.id;
     if body::is_form(&request) {
-        let fields = body::form(&request, payload, &["file"], MAX_FILE as usize).await?;
+        let fields = body::form(&request, payload, &[("file", MAX_FILE as usize)]).await?;
         let (_, file) = fields.into_iter().next().ok_or_else(|| AppError::field("file", "It is missing."))?;
         let kept = app.uploads.whole(profile, file).await.map_err(|e| upload_error("file", e))?;
         return Ok(HttpResponse::Ok().json(Uploaded::from(kept)));
