@@ -71,7 +71,12 @@ impl Engine {
         }
         let path = self.path(&format!("/containers/create?name={}", self.0.studio.container(&spec.tool, suffix)));
         let body = body::of(spec, &self.0.studio);
-        let made: ContainerCreateResponse = raw::post(self.socket(), &path, &body, "making the container").await?;
+        let made = raw::post(self.socket(), &path, &body, "making the container").await;
+        let made: ContainerCreateResponse = made.map_err(|e| match e {
+            // It is asked for by its id, so no name can be wrong: somebody cleared it away.
+            ContainerError::NoImage { .. } => ContainerError::ImageGone { image: spec.image.short() },
+            other => other,
+        })?;
         Ok(Owned { id: made.id, tool: spec.tool.clone(), spec: spec.hash() })
     }
 
