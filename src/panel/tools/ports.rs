@@ -6,8 +6,8 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-/// A free port on loopback. Somebody else may take it before the tool does, which then fails and is started anew with
-/// another.
+/// A free port on loopback. Somebody else may take it before the tool does, which does not get well then and is broken; the next
+/// start by a person has another.
 ///
 /// # Errors
 /// When none is free.

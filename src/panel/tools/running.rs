@@ -35,24 +35,31 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs a tool until it is stopped or given up.
 pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, told: mpsc::UnboundedReceiver<Stop>) {
     let id = folder.spec.id.clone();
-    let broken = match Up::begin(tools, folder, by).await {
+    let mut broken = match Up::begin(tools, folder, by).await {
         Ok(up) => up.run(told).await,
-        Err(ToolError::NoRoom(why)) => Some(ToolState::NoRoom { why }),
-        Err(ToolError::Refused(why)) => {
-            Some(ToolState::Broken { why, remedy: "Then try again.".into(), session: None, installed: true })
+        Err(e) => {
+            tools.clear_left_of(folder).await;
+            Some(not_begun(e))
         }
-        Err(e) => Some(ToolState::Broken {
-            why: format!("It could not be started: {e}."),
-            remedy: "Try again; if it happens again, look at Easel's log.".into(),
-            session: None,
-            installed: true,
-        }),
     };
     // Not open any more, or never: both are as wanted.
     let _ = tools.0.parts.gates.close(id.as_str()).await;
-    // Where it did not come as far as to take it over.
-    tools.clear_left_of(id.as_str()).await;
+    if let Some(ToolState::Broken { installed, .. }) = &mut broken
+        && tools.is_contained(folder)
+    {
+        *installed = tools.is_kept(folder).await;
+    }
     tools.rest(&id, broken);
+}
+
+/// Where a tool stands that did not come as far as to its first process.
+fn not_begun(why: ToolError) -> ToolState {
+    let (why, remedy) = match why {
+        ToolError::NoRoom(why) => return ToolState::NoRoom { why },
+        ToolError::Refused(why) => (why, "Then try again."),
+        e => (format!("It could not be started: {e}."), "Try again; if it happens again, look at Easel's log."),
+    };
+    ToolState::Broken { why, remedy: remedy.into(), session: None, installed: true }
 }
 
 /// Opens the gate in front of a tool. Whoever has its port is named.
@@ -96,6 +103,9 @@ pub(super) fn start_of(tools: &Tools, folder: &ToolFolder, by: &ProfileId, port:
 /// Makes a tool's process ready to be started.
 async fn ready(tools: &Tools, folder: &ToolFolder, by: &ProfileId) -> Result<Ready, ToolError> {
     let script = folder.script(Action::Start).ok_or(ToolError::Unknown)?;
+    if let Some(why) = tools.make_room(folder).await {
+        return Err(ToolError::NoRoom(why));
+    }
     let port = ports::free()?;
     let user = tools.user_of(folder).await?;
     let token = folder.spec.authorization.is_some().then(random_token);
@@ -134,16 +144,9 @@ impl<'a> Up<'a> {
     async fn begin(tools: &'a Tools, folder: &'a ToolFolder, by: ProfileId) -> Result<Up<'a>, ToolError> {
         open_gate(tools, folder, &by).await?;
         let contained = tools.settled_road(folder).await? == Road::Container;
-        // What goes on has the card's memory already.
-        let left = if contained { tools.0.parts.containers.take_left(folder.spec.id.as_str()) } else { None };
-        if left.is_none()
-            && let Some(why) = tools.make_room(folder).await
-        {
-            return Err(ToolError::NoRoom(why));
-        }
         let parts = &tools.0.parts;
         let health = folder.spec.health.clone().ok_or(ToolError::Unknown)?;
-        let ready = if contained { tools.ready_container(folder, &by, left).await? } else { ready(tools, folder, &by).await? };
+        let ready = if contained { tools.ready_container(folder, &by).await? } else { ready(tools, folder, &by).await? };
         let Ready { launch, spawner, port, token } = ready;
         let authorization = folder.spec.authorization.as_ref().zip(token.as_ref());
         let authorization = authorization.map(|(text, token)| Secret::new(text.replace("{token}", token.expose())));
