@@ -6,7 +6,7 @@ pub mod repos;
 pub mod steps;
 pub mod sync;
 
-pub use handle::{Boot, BootError, BootView, Parts, shelf, users_file};
+pub use handle::{Boot, BootError, BootView, Parts, shelf, tools_folder, users_file};
 
 use crate::doors::{Doors, TicketKind};
 use crate::logins::Logins;

@@ -360,3 +360,10 @@ pub fn users_file(config: &Config) -> PathBuf {
     let of_repo = config.boot.studio().map(|repo| repo.path.join(USERS));
     of_repo.filter(|file| !config.users_named && file.is_file()).unwrap_or_else(|| config.users.clone())
 }
+
+/// Where the tools in use come from, as [`shelf`] has it, for whoever only looks.
+pub fn tools_folder(config: &Config) -> PathBuf {
+    let of_repo = config.boot.studio().map(|repo| repo.path.join(SETUP));
+    let own = || config.setup.clone().unwrap_or_else(|| config.data.join(SETUP));
+    of_repo.filter(|folder| !config.setup_named && folder.is_dir()).unwrap_or_else(own)
+}
