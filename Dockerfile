@@ -1,6 +1,6 @@
 # Easel in a container: the binary on a slim base, process 1 is `easel init`.
 #
-#   docker build -t easel .                                             builds the binary in a first stage, from this folder
+#   docker build -t easel .                                             builds the binary in a stage of its own, from this folder
 #   setup/build_image.sh                                                takes target/release/easel where there is one
 #   docker build --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 …    for pods with a GPU whose tools want CUDA's libraries
 #

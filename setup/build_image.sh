@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image and tags it; with --push it goes to its registry. A binary in target/release is handed over,
-# without one, or with --compile, the image's first stage compiles it. Works with BuildKit and with the builder before it.
+# Builds the container image and tags it; with --push it goes to its registry. A binary in target/release is handed over;
+# without one, or with --compile, a stage of the image compiles it. Works with BuildKit and with the builder before it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ usage: setup/build_image.sh [options]
   --tag NAME:TAG   name of the image [default: easel:VERSION]; can be given again
   --base IMAGE     runtime base, such as nvidia/cuda:13.0.1-runtime-ubuntu24.04 [default: debian:trixie-slim]
   --binary FILE    the binary to hand over [default: target/release/easel, where it is]
-  --compile        compile in the image's first stage instead
+  --compile        compile in a stage of the image instead
   --packages LIST  Debian packages of the runtime; '' for none [default: what the tools need]
   --push           push every tag after the build
 TEXT

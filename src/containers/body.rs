@@ -63,7 +63,6 @@ fn gpus(gpus: Gpus) -> Option<DeviceRequest> {
     let count = match gpus {
         Gpus::None => return None,
         Gpus::All => -1,
-        Gpus::Count(count) => i64::from(count),
     };
     Some(DeviceRequest { count: Some(count), capabilities: Some(vec![vec!["gpu".into()]]), ..DeviceRequest::default() })
 }

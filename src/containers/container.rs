@@ -17,7 +17,9 @@ use tokio::time::sleep;
 
 /// Whoever waits for a container's end does so through a restart of the engine that takes no longer.
 const LOST: Duration = Duration::from_secs(60);
-/// Between two questions whether the engine is back.
+/// Between two questions whether the engine is there meanwhile: one that hangs ends no connection.
+const LOOK: Duration = Duration::from_secs(10);
+/// Between two tries to wait again.
 const AGAIN: Duration = Duration::from_millis(300);
 /// On top of the grace, for the engine's own work.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -69,7 +71,12 @@ impl Engine {
         }
         let path = self.path(&format!("/containers/create?name={}", self.0.studio.container(&spec.tool, suffix)));
         let body = body::of(spec, &self.0.studio);
-        let made: ContainerCreateResponse = raw::post(self.socket(), &path, &body, "making the container").await?;
+        let made = raw::post(self.socket(), &path, &body, "making the container").await;
+        let made: ContainerCreateResponse = made.map_err(|e| match e {
+            // It is asked for by its id, so no name can be wrong: somebody cleared it away.
+            ContainerError::NoImage { .. } => ContainerError::ImageGone { image: spec.image.short() },
+            other => other,
+        })?;
         Ok(Owned { id: made.id, tool: spec.tool.clone(), spec: spec.hash() })
     }
 
@@ -171,7 +178,16 @@ impl Engine {
     /// Waits for its end, through a restart of the engine too. Unknown: it was removed, or the engine stayed away for a
     /// minute.
     pub async fn wait(&self, container: &Owned) -> Exit {
-        let mut lost: Option<Instant> = None;
+        tokio::select! {
+            exit = self.wait_through_restarts(container) => exit,
+            () = gone(|| async { self.ping().await.is_ok() }, LOOK, LOST) => {
+                tracing::warn!(tool = container.tool, "the container engine does not answer any more");
+                Exit::Unknown
+            }
+        }
+    }
+
+    async fn wait_through_restarts(&self, container: &Owned) -> Exit {
         loop {
             match self.wait_once(container).await {
                 Ok(Some(exit)) => return exit,
@@ -182,12 +198,6 @@ impl Engine {
                     tracing::warn!(tool = container.tool, "{e}");
                     return Exit::Unknown;
                 }
-            }
-            if self.ping().await.is_ok() {
-                lost = None;
-            } else if lost.get_or_insert_with(Instant::now).elapsed() > LOST {
-                tracing::warn!(tool = container.tool, "the container engine does not answer any more");
-                return Exit::Unknown;
             }
             sleep(AGAIN).await;
         }
@@ -245,6 +255,17 @@ impl Engine {
 /// Most of a log that is read: its own limits are smaller, unless somebody else made them.
 const LOG_MAX: usize = 32 << 20;
 
+/// Returns once something that is asked every `look` has not answered for longer than `lost`.
+async fn gone<F: Future<Output = bool>>(mut answers: impl FnMut() -> F, look: Duration, lost: Duration) {
+    let mut heard = Instant::now();
+    while heard.elapsed() <= lost {
+        sleep(look).await;
+        if answers().await {
+            heard = Instant::now();
+        }
+    }
+}
+
 /// What has ended, or is gone, need not be ended: that is what was wanted.
 fn ended_is_well(done: Result<(), Error>, doing: &str) -> Result<(), ContainerError> {
     match done {
@@ -255,5 +276,23 @@ fn ended_is_well(done: Result<(), Error>, doing: &str) -> Result<(), ContainerEr
             other => Err(other),
         },
         Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_is_given_up_only_when_it_was_away_without_a_break() {
+        let (look, lost) = (Duration::from_millis(5), Duration::from_millis(500));
+        let mut asked = 0;
+        let away_at_times = || {
+            asked += 1;
+            std::future::ready(asked % 4 == 0 && asked < 300)
+        };
+        let begun = Instant::now();
+        gone(away_at_times, look, lost).await;
+        assert!(asked >= 300 && begun.elapsed() > 2 * lost, "given up after {asked} questions");
     }
 }

@@ -28,9 +28,16 @@ pub enum ContainerError {
         /// The registry's or the engine's words.
         why: String,
     },
+    /// What a tool runs from is not kept any more.
+    #[error("The image that it was installed with ({image}) is not on this machine any more. An admin installs it again.")]
+    ImageGone {
+        /// Its id, shortened.
+        image: String,
+    },
     /// The registry wants to know who asks.
     #[error(
-        "The registry does not give {image} to everybody: {why}. Log in to it, or check the name: private and missing look the same."
+        "The registry does not give {image} to everybody: {why}. Check the name, as private and missing look the same; if it is \
+         private, log in and pull it by hand on this machine (docker login, docker pull {image}) and install again."
     )]
     Denied {
         /// Its name.

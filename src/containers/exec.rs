@@ -16,7 +16,11 @@ use rustix::{
     fd::OwnedFd,
     process::{Pid, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal},
 };
-use std::{ffi::OsString, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use supervise::{Exit, Launch, Signal, Size, Spawned, Spawner, spawner::Spawning};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -49,7 +53,7 @@ impl ExecSpawner {
         let (line, other_end) = Line::new().map_err(no_line)?;
         let path = self.engine.path(&format!("/exec/{}/start", made.id));
         let stream = raw::upgrade(self.engine.socket(), &path, r#"{"Detach":false,"Tty":true}"#, doing).await?;
-        let exec = Exec { engine: self.engine.clone(), id: made.id };
+        let exec = Exec { engine: self.engine.clone(), container: self.container.clone(), id: made.id };
         exec.resize(size).await;
         let pid = exec.pid().await;
         let (signals, inbox) = mpsc::unbounded_channel();
@@ -89,6 +93,7 @@ fn options(launch: &Launch) -> CreateExecOptions<String> {
 
 struct Exec {
     engine: Engine,
+    container: Owned,
     id: String,
 }
 
@@ -151,10 +156,14 @@ impl Exec {
     }
 
     /// A handle of its process. Had it ended before it was opened, the number might be another's by then: so it is asked
-    /// afterwards whether it runs.
+    /// afterwards whether it runs. And an engine outside of the container that Easel itself may run in counts other processes:
+    /// so it is seen here whether that number lives in this very container.
     async fn handle(&self, pid: u32) -> Option<OwnedFd> {
         let process = pidfd_open(Pid::from_raw(pid.cast_signed())?, PidfdFlags::empty()).ok()?;
-        (self.pid().await == pid).then_some(process)
+        let first = self.engine.standing(&self.container).await.ok()?.pid;
+        let own = std::process::id();
+        let inside = is_inside(numbers(pid).as_deref(), numbers(first).as_deref(), numbers(own).as_deref());
+        (inside && self.pid().await == pid).then_some(process)
     }
 
     /// How it ended. Unknown: it goes on without a terminal, or the engine is gone.
@@ -170,6 +179,17 @@ impl Exec {
     }
 }
 
+/// The namespace in which a process of this machine has its number. None: there is no such process, or it is not for Easel to look
+/// at, nor to signal then.
+fn numbers(pid: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+/// Whether a process has its number where the first one of its container has, which is not where Easel has its own.
+fn is_inside(process: Option<&Path>, first: Option<&Path>, own: Option<&Path>) -> bool {
+    process.is_some() && process == first && process != own
+}
+
 /// False: it cannot be told.
 fn tell(process: Option<&OwnedFd>, signal: Signal) -> bool {
     let numbers: &[Number] = match signal {
@@ -178,4 +198,17 @@ fn tell(process: Option<&OwnedFd>, signal: Signal) -> bool {
         Signal::Kill => &[Number::KILL],
     };
     process.is_some_and(|process| numbers.iter().all(|number| pidfd_send_signal(process, *number).is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lives_in_the_container_is_of_it() {
+        let [own, other, third] = ["pid:[1]", "pid:[2]", "pid:[3]"].map(|name| Some(Path::new(name)));
+        assert!(is_inside(other, other, own));
+        assert!(!is_inside(own, own, own), "both numbers are of processes beside Easel");
+        assert!(!is_inside(other, own, own) && !is_inside(other, third, own) && !is_inside(None, None, own));
+    }
 }

@@ -9,6 +9,8 @@ use std::fmt;
 
 /// Longest name of an image.
 const NAME_MAX: usize = 255;
+/// Digits of an id that people are shown.
+const SHORT: usize = 12;
 
 /// Name and tag, or digest: `ghcr.io/owner/tool:1.2`, `tool@sha256:…`; with both, the digest says which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,11 @@ impl ImageId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its beginning, as engines' own programs show it to people.
+    pub fn short(&self) -> String {
+        self.0.trim_start_matches("sha256:").chars().take(SHORT).collect()
+    }
 }
 
 /// Who asks a registry.
@@ -101,7 +108,8 @@ impl Login {
     }
 }
 
-/// Which of a tool's images. Kept under a name of this studio, so that clearing up an engine does not take them.
+/// Which of a tool's images. Kept under a name of this studio, so that clearing up an engine does not take them, unless it is told to
+/// take all that no container uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptImage {
     /// What it runs from.
@@ -143,31 +151,37 @@ impl Engine {
         self.image(&format!("{}:{}", self.0.studio.repository(tool), which.tag())).await
     }
 
-    /// A tool runs from this image from now on; what it ran from is the former one.
+    /// A tool runs from this image from now on; what it ran from is the former one, and what was that is removed: such images have
+    /// many GB.
     ///
     /// # Errors
     /// When the image is not here, or the engine does not answer.
     pub async fn keep(&self, tool: &str, image: &ImageId) -> Result<(), ContainerError> {
-        let current = self.kept(tool, KeptImage::Current).await?;
-        if let Some(former) = current.filter(|current| current != image) {
-            self.tag(tool, &former, KeptImage::Former).await?;
-        }
-        self.tag(tool, image, KeptImage::Current).await
-    }
-
-    /// Neither of a tool's images is kept for it any more. Layers that nothing else uses are freed.
-    ///
-    /// # Errors
-    /// When the engine does not answer, or a container of it runs still.
-    pub async fn forget_images(&self, tool: &str) -> Result<(), ContainerError> {
-        for which in [KeptImage::Current, KeptImage::Former] {
-            if self.kept(tool, which).await?.is_some() {
-                let name = format!("{}:{}", self.0.studio.repository(tool), which.tag());
-                let removed = self.0.docker.remove_image(&name, None::<RemoveImageOptions>, None).await;
-                removed.map_err(|e| ContainerError::of("removing an image", e))?;
-            }
+        let Some(former) = self.kept(tool, KeptImage::Current).await?.filter(|current| current != image) else {
+            return self.tag(tool, image, KeptImage::Current).await;
+        };
+        let oldest = self.kept(tool, KeptImage::Former).await?;
+        self.tag(tool, &former, KeptImage::Former).await?;
+        self.tag(tool, image, KeptImage::Current).await?;
+        if let Some(oldest) = oldest.filter(|oldest| *oldest != former && oldest != image) {
+            self.let_go(tool, &oldest).await;
         }
         Ok(())
+    }
+
+    /// Removes an image that this studio has kept and needs no more. It stays where anybody else uses it, and where it has a name and
+    /// came from no registry: whoever made it has no other copy.
+    async fn let_go(&self, tool: &str, image: &ImageId) {
+        let Ok(told) = self.0.docker.inspect_image(image.as_str()).await else { return };
+        let has = |names: Option<Vec<String>>| names.is_some_and(|names| !names.is_empty());
+        if has(told.repo_tags) && !has(told.repo_digests) {
+            return;
+        }
+        match self.0.docker.remove_image(image.as_str(), None::<RemoveImageOptions>, None).await {
+            Ok(_) => tracing::info!(tool, image = image.short(), "an image from before the former one is removed"),
+            // Another name, or a container.
+            Err(e) => tracing::info!(tool, image = image.short(), "an image from before the former one stays: {e}"),
+        }
     }
 
     async fn tag(&self, tool: &str, image: &ImageId, which: KeptImage) -> Result<(), ContainerError> {

@@ -2,7 +2,7 @@
 
 use crate::{Port, body};
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthStatusEnum};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 use supervise::Exit;
 
 /// What a container's own HEALTHCHECK says.
@@ -19,7 +19,7 @@ pub enum Wellness {
 }
 
 /// How a container stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Standing {
     /// Its first process, as this machine numbers it; 0 where it does not run. Where Easel itself runs in a container,
     /// the number is another machine's, so to speak, and of no use.
@@ -38,6 +38,22 @@ pub struct Standing {
     pub ports: Vec<Port>,
     /// Its variables, the image's included.
     pub env: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Standing {
+    /// Without its variables, some of which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Standing { pid, running, exit, out_of_memory, wellness, started, ports, env: _ } = self;
+        f.debug_struct("Standing")
+            .field("pid", pid)
+            .field("running", running)
+            .field("exit", exit)
+            .field("out_of_memory", out_of_memory)
+            .field("wellness", wellness)
+            .field("started", started)
+            .field("ports", ports)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Standing {
@@ -84,6 +100,7 @@ pub(crate) fn exit_of(code: i64) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bollard::models::ContainerConfig;
 
     #[test]
     fn exits_are_read_as_a_shell_tells_them() {
@@ -102,5 +119,14 @@ mod tests {
         let told = ContainerInspectResponse { state: Some(state), ..ContainerInspectResponse::default() };
         let standing = Standing::of(&told);
         assert_eq!((standing.exit, standing.running, standing.wellness), (None, false, Wellness::NotTold));
+    }
+
+    #[test]
+    fn what_its_variables_hold_is_not_printed() {
+        let config = ContainerConfig { env: Some(vec!["EASEL_TOKEN=canary".into()]), ..ContainerConfig::default() };
+        let told = ContainerInspectResponse { config: Some(config), ..ContainerInspectResponse::default() };
+        let standing = Standing::of(&told);
+        assert_eq!(standing.env["EASEL_TOKEN"], "canary");
+        assert!(!format!("{standing:?}").contains("canary"));
     }
 }

@@ -38,7 +38,7 @@ pub use labels::{Studio, Suffix};
 pub use orphans::{Orphan, Verdict, decide};
 pub use progress::{Layers, Progress};
 pub use pull::Pulled;
-pub use socket::{NoEngine, Road, Surroundings, Way, find};
+pub use socket::{NoEngine, Road, Surroundings, Way, find, may_come};
 pub use spawner::ContainerSpawner;
 pub use spec::{ContainerSpec, Gpus, LogLimits, Mount, Port};
 pub use update::{Step, Updated, mend};

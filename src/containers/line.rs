@@ -25,6 +25,14 @@ const ENDING: Duration = Duration::from_millis(50);
 /// Between two tries to attach again.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// A container's terminal, and what is to be shown before it.
+pub(crate) struct TakenUp {
+    /// What it wrote before.
+    pub(crate) past: Vec<u8>,
+    /// What it writes, and where keys go.
+    pub(crate) stream: Stream,
+}
+
 /// The two ends of a line; one is for a session.
 pub(crate) struct Line {
     typed: OwnedReadHalf,
@@ -59,7 +67,7 @@ impl Line {
         }
     }
 
-    /// Shows bytes of the past.
+    /// Shows bytes of the past, as fast as whoever looks takes them.
     async fn show(&mut self, bytes: &[u8]) {
         // Nobody looks: told by whoever carries next.
         let _ = self.screen.write_all(bytes).await;
@@ -89,15 +97,19 @@ pub(crate) async fn attach(engine: &Engine, container: &Owned) -> Result<Stream,
     raw::upgrade(engine.socket(), &path, "", "attaching to its terminal").await
 }
 
-/// Shows what a container writes until it has ended or nobody looks; attaches again where the engine was restarted under it.
-pub(crate) async fn follow(engine: &Engine, container: &Owned, mut stream: Stream, mut line: Line) {
+/// Shows what a container wrote before, then what it writes until it has ended or nobody looks; attaches again where the engine was
+/// restarted under it.
+pub(crate) async fn follow(engine: &Engine, container: &Owned, mut taken_up: TakenUp, mut line: Line) {
     loop {
+        let TakenUp { past, stream } = taken_up;
+        line.show(&past).await;
+        drop(past);
         if !line.carry(stream).await {
             return;
         }
         let since = now();
         sleep(ENDING).await;
-        stream = loop {
+        taken_up = loop {
             match engine.standing(container).await {
                 Ok(standing) if standing.running => {}
                 Err(e) if e.is_lost() => {
@@ -106,8 +118,8 @@ pub(crate) async fn follow(engine: &Engine, container: &Owned, mut stream: Strea
                 }
                 Ok(_) | Err(_) => return,
             }
-            match take_up(engine, container, Some(since), &mut line).await {
-                Ok(stream) => break stream,
+            match take_up(engine, container, Some(since)).await {
+                Ok(taken_up) => break taken_up,
                 Err(e) => tracing::debug!("{e}"),
             }
             sleep(AGAIN).await;
@@ -115,25 +127,21 @@ pub(crate) async fn follow(engine: &Engine, container: &Owned, mut stream: Strea
     }
 }
 
-/// Attaches to a container that runs already: first what its log has from `since` on, then what comes. No byte twice and
-/// none lost, but the beginning of a line that was not ended when the former line broke: an engine logs whole lines.
-pub(crate) async fn take_up(
-    engine: &Engine,
-    container: &Owned,
-    since: Option<Duration>,
-    line: &mut Line,
-) -> Result<Stream, ContainerError> {
+/// Attaches to a container that runs already: what its log has from `since` on, and what comes. No byte twice and none lost, but
+/// the beginning of a line that was not ended when the former line broke: an engine logs whole lines.
+///
+/// The past is handed over and not shown here: nobody looks before there is a session, and a line takes a few hundred KB.
+pub(crate) async fn take_up(engine: &Engine, container: &Owned, since: Option<Duration>) -> Result<TakenUp, ContainerError> {
     // In this order: what comes between the two is in both, and found there.
     let mut stream = attach(engine, container).await?;
     sleep(MEET).await;
-    let log = engine.log(container, since).await?;
+    let mut past = engine.log(container, since).await?;
     let mut fresh = Vec::new();
     let collect = async { while fresh.len() < WINDOW && matches!(stream.read_buf(&mut fresh).await, Ok(1..)) {} };
     let _ = timeout(MEET, collect).await;
-    let twice = overlap(&log, &fresh);
-    line.show(&log).await;
-    line.show(&fresh[twice..]).await;
-    Ok(stream)
+    let twice = overlap(&past, &fresh);
+    past.extend_from_slice(&fresh[twice..]);
+    Ok(TakenUp { past, stream })
 }
 
 /// How many bytes at the beginning of `fresh` are the end of `log`, at most.

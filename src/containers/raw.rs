@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::{fmt::Display, path::Path, time::Duration};
 use tokio::{net::UnixStream, time::timeout};
 
-/// An engine that has not begun to answer by then does not.
+/// An engine that has not begun to answer by then, or stops in the middle of one for so long, does not.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Bytes of an answer that is read whole.
 const WHOLE_MAX: usize = 16 << 20;
@@ -46,8 +46,13 @@ async fn value<T: DeserializeOwned>(answer: Response<Incoming>, doing: &str) -> 
     if !answer.status().is_success() {
         return Err(refused(answer, doing).await);
     }
-    let body = Limited::new(answer.into_body(), WHOLE_MAX).collect().await.map_err(|e| lost(doing, e))?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|e| lost(doing, format_args!("its answer is not understood: {e}")))
+    let body = whole(answer, doing).await?;
+    serde_json::from_slice(&body).map_err(|e| lost(doing, format_args!("its answer is not understood: {e}")))
+}
+
+async fn whole(answer: Response<Incoming>, doing: &str) -> Result<Bytes, ContainerError> {
+    let body = timeout(ANSWER, Limited::new(answer.into_body(), WHOLE_MAX).collect()).await.map_err(|_| late(doing))?;
+    Ok(body.map_err(|e| lost(doing, e))?.to_bytes())
 }
 
 /// Asks for a stream in place of an answer.
@@ -72,7 +77,7 @@ pub(crate) async fn read(
     if answer.status() != StatusCode::OK {
         return Err(refused(answer, doing).await);
     }
-    while let Some(frame) = answer.body_mut().frame().await {
+    while let Some(frame) = timeout(ANSWER, answer.body_mut().frame()).await.map_err(|_| late(doing))? {
         let frame = frame.map_err(|e| lost(doing, chain(&e)))?;
         if frame.data_ref().is_some_and(|bytes| !take(bytes)) {
             break;
@@ -97,18 +102,21 @@ async fn ask(
         let request = request.body(Full::new(body)).map_err(|e| lost(doing, e))?;
         sender.send_request(request).await.map_err(|e| lost(doing, chain(&e)))
     };
-    timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(lost(doing, "no answer in time")))
+    timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(late(doing)))
 }
 
 /// What an engine says when it does not do as asked: `{"message": …}`.
 async fn refused(answer: Response<Incoming>, doing: &str) -> ContainerError {
     let status_code = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), WHOLE_MAX).collect().await;
-    let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes = whole(answer, doing).await.unwrap_or_default();
     let told: Option<Value> = serde_json::from_slice(&bytes).ok();
     let message = told.as_ref().and_then(|told| told.get("message")?.as_str()).map(str::to_owned);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
     ContainerError::of(doing, bollard::errors::Error::DockerResponseServerError { status_code, message })
+}
+
+fn late(doing: &str) -> ContainerError {
+    lost(doing, "no answer in time")
 }
 
 fn lost(doing: &str, why: impl Display) -> ContainerError {

@@ -143,6 +143,11 @@ fn candidates(around: &Surroundings) -> Result<Vec<PathBuf>, NoEngine> {
     Ok(all)
 }
 
+/// Whether an engine may begin to listen at any place that is looked at: after the boot of a machine it does so late.
+pub fn may_come(around: &Surroundings) -> bool {
+    candidates(around).is_ok()
+}
+
 fn is_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
 }
@@ -203,6 +208,7 @@ mod tests {
     fn in_a_container_only_an_engine_that_is_named_is_used() {
         let why = find(&Surroundings { contained: true, ..Surroundings::default() }).unwrap_err();
         assert!(why.0.starts_with("Easel itself runs in a container"), "{why}");
+        assert!(!may_come(&Surroundings { contained: true, ..Surroundings::default() }) && may_come(&Surroundings::default()));
         let named = Surroundings { contained: true, ..with_host("unix:///no/such.sock") };
         assert_eq!(candidates(&named), Ok(vec!["/no/such.sock".into()]));
     }

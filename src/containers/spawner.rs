@@ -4,8 +4,7 @@
 use crate::{
     ContainerError, ContainerSpec, Engine, Owned, Suffix,
     keeper::Keeper,
-    line::{self, Line},
-    raw::Stream,
+    line::{self, Line, TakenUp},
 };
 use std::{
     io,
@@ -40,11 +39,13 @@ impl ContainerSpawner {
     }
 
     async fn begin(&self, size: Option<Size>) -> Result<Spawned, ContainerError> {
-        let (mut line, other_end) = Line::new().map_err(no_line)?;
+        let (line, other_end) = Line::new().map_err(no_line)?;
         let orphan = self.orphan.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let taken_up = match orphan {
-            Some((orphan, since)) => match line::take_up(&self.engine, &orphan, since, &mut line).await {
-                Ok(stream) => Some((orphan, stream)),
+        let adopted = match orphan {
+            Some((orphan, since)) => match line::take_up(&self.engine, &orphan, since).await {
+                Ok(taken_up) => Some((orphan, taken_up)),
+                // It runs on, as far as anybody knows, and another one in its place would end it.
+                Err(e) if e.is_lost() => return Err(e),
                 Err(e) => {
                     // It has ended since it was found.
                     tracing::warn!(tool = orphan.tool(), "what runs already is not taken over, and another one is started: {e}");
@@ -53,8 +54,8 @@ impl ContainerSpawner {
             },
             None => None,
         };
-        let (container, stream) = match taken_up {
-            Some(taken_up) => taken_up,
+        let (container, taken_up) = match adopted {
+            Some(adopted) => adopted,
             None => self.make().await?,
         };
         let size = size.unwrap_or_default();
@@ -67,19 +68,19 @@ impl ContainerSpawner {
         let (ended, exit) = oneshot::channel();
         let (set, sizes) = watch::channel(size);
         let engine = self.engine.clone();
-        tokio::spawn(Keeper { engine, container, stream, line, inbox, sizes, ended }.run());
+        tokio::spawn(Keeper { engine, container, taken_up, line, inbox, sizes, ended }.run());
         spawned(pid, other_end, set, signals, exit).map_err(no_line)
     }
 
     /// Attached before it starts, so that its first byte is seen.
-    async fn make(&self) -> Result<(Owned, Stream), ContainerError> {
+    async fn make(&self) -> Result<(Owned, TakenUp), ContainerError> {
         let container = self.engine.create(&self.spec, Suffix::None).await?;
         let begun = async {
             let stream = line::attach(&self.engine, &container).await?;
             self.engine.start(&container).await.map(|()| stream)
         };
         match begun.await {
-            Ok(stream) => Ok((container, stream)),
+            Ok(stream) => Ok((container, TakenUp { past: Vec::new(), stream })),
             Err(e) => {
                 if let Err(also) = self.engine.remove(&container).await {
                     tracing::warn!(tool = container.tool(), "{also}");

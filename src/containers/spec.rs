@@ -52,8 +52,6 @@ pub enum Gpus {
     None,
     /// All.
     All,
-    /// So many, whichever the engine picks.
-    Count(u32),
 }
 
 /// A folder of this machine in a container.

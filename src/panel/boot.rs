@@ -11,7 +11,7 @@ pub mod sync;
 mod syncing;
 
 pub use handle::{Boot, BootError, BootView, Parts};
-pub use place::{shelf, users_file};
+pub use place::{shelf, tools_folder, users_file};
 
 use crate::doors::{Doors, TicketKind};
 use crate::logins::Logins;

@@ -1,24 +1,31 @@
-//! The container engine of this machine, if there is one: looked for once, beside the start, and what it keeps and has left of
-//! each tool. Knows no tool's folder and no page.
+//! The container engine of this machine, if there is one: looked for beside the start and for as long as it may come, and what it
+//! keeps of each tool. Knows no tool's folder and no page.
 
 use crate::{config::Config, secrets::random_token};
 pub use containers::Way;
-use containers::{ContainerError, Engine, ImageId, KeptImage, NoEngine, Orphan, Road, Studio, Surroundings, Version};
+use containers::{ContainerError, Engine, ImageId, KeptImage, NoEngine, Orphan, Road, Studio, Surroundings, Version, may_come};
 use std::{
     collections::BTreeMap,
     fs, io,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 /// An engine that has not answered by then is none.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// A list of containers that takes longer is not waited for.
-const LIST: Duration = Duration::from_secs(10);
+/// Where none is found, the next look is after so long, then after twice that, up to the longest.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The longest.
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// What an engine is asked for takes moments; whoever asks waits no longer than that.
+const ANSWER: Duration = Duration::from_secs(10);
 /// Digits of a studio's id, which becomes part of names.
 const ID_DIGITS: usize = 16;
 /// Files that say that this is a container itself.
@@ -31,11 +38,12 @@ pub struct ContainerEngine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     way: Way,
+    around: Surroundings,
+    /// Holds the studio's id.
+    state: PathBuf,
     found: watch::Sender<Found>,
     /// What it keeps of each tool, so that no page has to ask it.
     kept: Mutex<BTreeMap<String, Kept>>,
-    /// What an earlier panel left running, until its tool takes it over or it is removed.
-    left: Mutex<BTreeMap<String, Orphan>>,
 }
 
 /// What is known of an engine.
@@ -62,32 +70,75 @@ impl ContainerEngine {
     /// Begins to look for an engine, and does not wait for it.
     pub fn look(config: &Config) -> ContainerEngine {
         let way = config.containers;
-        let inner = Inner { way, found: watch::Sender::new(Found::Looking), kept: Mutex::default(), left: Mutex::default() };
+        let inner = Inner {
+            way,
+            around: surroundings(config),
+            state: config.data.join("state"),
+            found: watch::Sender::new(Found::Looking),
+            kept: Mutex::default(),
+        };
         let engine = ContainerEngine(Arc::new(inner));
         if way == Way::Process {
             let why = "Tools run as processes, as the configuration says (containers = \"process\").";
             engine.0.found.send_replace(Found::Nowhere(NoEngine(why.into())));
             return engine;
         }
-        let (around, state, looking) = (surroundings(config), config.data.join("state"), engine.clone());
-        tokio::spawn(async move {
-            let found = match find(&around, &state).await {
+        tokio::spawn(engine.clone().look_on());
+        engine
+    }
+
+    /// Looks until there is one, or none can come.
+    async fn look_on(self) {
+        let (mut told, mut wait) = (None, AGAIN);
+        loop {
+            match find(&self.0.around, &self.0.state).await {
                 Ok((engine, version)) => {
                     tracing::info!("containers are run by {} at {}", version.name, engine.socket().display());
-                    Found::Here(engine, version)
+                    self.0.found.send_replace(Found::Here(engine, version));
+                    return;
                 }
-                Err(why) if way == Way::Container => {
-                    tracing::warn!("no containers: {why}");
-                    Found::Nowhere(why)
+                Err(why) if told.as_ref() != Some(&why) => {
+                    if self.0.way == Way::Container {
+                        tracing::warn!("no containers: {why}");
+                    } else {
+                        tracing::info!("no containers: {why}");
+                    }
+                    self.0.found.send_replace(Found::Nowhere(why.clone()));
+                    told = Some(why);
                 }
-                Err(why) => {
-                    tracing::info!("no containers: {why}");
-                    Found::Nowhere(why)
-                }
-            };
-            looking.0.found.send_replace(found);
-        });
-        engine
+                Err(_) => {}
+            }
+            if !self.may_come() {
+                return;
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(AGAIN_MAX);
+        }
+    }
+
+    /// Whether there is none and one is looked for still.
+    pub fn may_come(&self) -> bool {
+        self.0.way != Way::Process && self.engine().is_none() && may_come(&self.0.around)
+    }
+
+    /// Returns once there is one.
+    pub async fn comes(&self) {
+        let mut found = self.0.found.subscribe();
+        // The sender is held by this very handle.
+        let _ = found.wait_for(|found| matches!(found, Found::Here(..))).await;
+    }
+
+    /// The engine in which an earlier panel may have left something, once it was looked for: also where tools run as processes now,
+    /// whatever there is.
+    pub async fn of_earlier(&self) -> Option<Engine> {
+        if let Found::Here(engine, _) = self.settled().await {
+            return Some(engine);
+        }
+        // Without an id there was never a container of this studio.
+        if self.0.way != Way::Process || !id_file(&self.0.state).exists() {
+            return None;
+        }
+        find(&self.0.around, &self.0.state).await.ok().map(|(engine, _)| engine)
     }
 
     /// What is known now.
@@ -132,31 +183,25 @@ impl ContainerEngine {
         locked(&self.0.kept).get(tool).cloned().unwrap_or_default()
     }
 
+    /// Whether the engine has ever said which images of a tool it keeps.
+    pub fn knows(&self, tool: &str) -> bool {
+        locked(&self.0.kept).contains_key(tool)
+    }
+
     /// Asks the engine for the images of a tool.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn learn(&self, tool: &str) -> Result<(), ContainerError> {
         let Some(engine) = self.engine() else { return Ok(()) };
-        let current = engine.kept(tool, KeptImage::Current).await?;
-        let former = engine.kept(tool, KeptImage::Former).await?;
-        locked(&self.0.kept).insert(tool.to_owned(), Kept { current, former });
+        let asked = async {
+            let current = engine.kept(tool, KeptImage::Current).await?;
+            let former = engine.kept(tool, KeptImage::Former).await?;
+            Ok(Kept { current, former })
+        };
+        let kept = in_time("asking for a tool's images", asked).await?;
+        locked(&self.0.kept).insert(tool.to_owned(), kept);
         Ok(())
-    }
-
-    /// A container that an earlier panel left, for its tool to take over.
-    pub fn leave(&self, orphan: Orphan) {
-        locked(&self.0.left).insert(orphan.container.tool().to_owned(), orphan);
-    }
-
-    /// The container that an earlier panel left of a tool, once.
-    pub fn take_left(&self, tool: &str) -> Option<Orphan> {
-        locked(&self.0.left).remove(tool)
-    }
-
-    /// The tools of which an earlier panel left one that nobody has taken over.
-    pub fn all_left(&self) -> Vec<String> {
-        locked(&self.0.left).keys().cloned().collect()
     }
 
     /// The containers of this studio.
@@ -165,11 +210,17 @@ impl ContainerEngine {
     /// Why they are not known, as a sentence.
     pub async fn containers(&self) -> Result<Vec<Orphan>, String> {
         let Some(engine) = self.engine() else { return Ok(Vec::new()) };
-        match timeout(LIST, engine.orphans()).await {
-            Ok(listed) => listed.map_err(|e| e.to_string()),
-            Err(_) => Err(format!("The container engine did not answer within {} s.", LIST.as_secs())),
-        }
+        in_time("listing containers", engine.orphans()).await.map_err(|e| e.to_string())
     }
+}
+
+/// What an engine answers, unless it takes too long.
+///
+/// # Errors
+/// Its own, or that there was no answer.
+pub async fn in_time<T>(doing: &str, asked: impl Future<Output = Result<T, ContainerError>>) -> Result<T, ContainerError> {
+    let late = |_| ContainerError::Lost { doing: doing.into(), why: format!("no answer within {} s", ANSWER.as_secs()) };
+    timeout(ANSWER, asked).await.map_err(late)?
 }
 
 fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -218,10 +269,14 @@ pub async fn probe(config: &Config) -> Result<String, String> {
     Ok(format!("{} answers at {}", version.name, engine.socket().display()))
 }
 
+fn id_file(state: &Path) -> PathBuf {
+    state.join("studio-id")
+}
+
 /// The id by which this data folder's containers are known; made once. It lies in the data folder, so a folder that moves takes its
 /// containers along, and a copy of it on one machine must not be used beside it.
 fn studio_id(state: &Path) -> io::Result<String> {
-    let path = state.join("studio-id");
+    let path = id_file(state);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let id = text.trim();

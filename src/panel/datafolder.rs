@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ pub struct Holder {
     pub pid: u32,
     /// When that process started, in the kernel's ticks since boot: a pid alone may be another's by now.
     pub started: u64,
+    /// Where its pid counts: the inode of its namespace of pids. 0: an older Easel, which did not tell.
+    #[serde(default)]
+    pub pids: u64,
 }
 
 impl Holder {
@@ -49,13 +52,20 @@ impl Holder {
             boot: read("/proc/sys/kernel/random/boot_id"),
             pid,
             started: start_of(pid).unwrap_or(0),
+            pids: std::fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()),
         }
     }
 
-    /// Whether it was a process of this boot of this machine that is gone now.
+    /// Whether it is surely gone. A host name says nothing: two machines may share one, and two containers of one machine too. A pid
+    /// means the same process only in the same namespace and boot, and a pod is in one place at a time.
     fn is_dead_here(&self, me: &Holder) -> bool {
-        let same_machine = self.host == me.host && self.pod == me.pod;
-        same_machine && (self.boot != me.boot || start_of(self.pid) != Some(self.started))
+        let here = self.boot == me.boot && (self.pids == me.pids || self.pids == 0);
+        let gone = start_of(self.pid) != Some(self.started);
+        match (&self.pod, &me.pod) {
+            (Some(pod), Some(mine)) => pod == mine && (!here || gone),
+            (None, None) => self.host == me.host && here && gone,
+            _ => false,
+        }
     }
 }
 
@@ -208,10 +218,29 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_start_too() {
         let me = Holder::this(&Config::for_tests(Path::new("/nowhere")).surroundings);
-        assert!(me.started > 0 && !me.boot.is_empty());
+        assert!(me.started > 0 && !me.boot.is_empty() && me.pids > 0);
         assert!(!me.is_dead_here(&me));
         assert!(Holder { started: me.started + 1, ..me.clone() }.is_dead_here(&me), "the pid is another's now");
-        assert!(Holder { boot: "earlier".into(), ..me.clone() }.is_dead_here(&me));
         assert!(!Holder { host: "elsewhere".into(), started: 1, ..me.clone() }.is_dead_here(&me));
+    }
+
+    #[test]
+    fn one_host_name_is_not_one_machine() {
+        let me = Holder::this(&Config::for_tests(Path::new("/nowhere")).surroundings);
+        let other = Holder { started: 1, ..me.clone() };
+        let elsewhere = [
+            ("another machine of that name", Holder { boot: "another".into(), ..other.clone() }),
+            ("another container of this machine", Holder { pids: me.pids + 1, ..other.clone() }),
+            ("another pod", Holder { pod: Some("b".into()), ..other.clone() }),
+        ];
+        for (what, holder) in elsewhere {
+            assert!(!holder.is_dead_here(&me), "{what}: its pid says nothing here");
+        }
+        let pod = |holder: &Holder| Holder { pod: Some("a".into()), ..holder.clone() };
+        let before = Holder { boot: "before".into(), pids: 1, ..me.clone() };
+        assert!(pod(&before).is_dead_here(&pod(&me)), "the same pod was started again");
+        assert!(!pod(&me).is_dead_here(&pod(&me)) && pod(&other).is_dead_here(&pod(&me)));
+        let old = Holder { pids: 0, ..me.clone() };
+        assert!(!pod(&old).is_dead_here(&pod(&me)), "it runs, and did not tell where its pid counts");
     }
 }

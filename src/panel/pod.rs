@@ -22,6 +22,8 @@ use std::{
 pub const LOOK: Duration = Duration::from_secs(5);
 /// The price is asked for this often, in ms.
 const PRICE_EVERY: i64 = 60 * 60 * 1_000;
+/// And so soon again where it was not told: after a pod's boot its network often comes late.
+const PRICE_AGAIN: i64 = 60 * 1_000;
 
 /// What is known of the pod. Absent fields are not told by its provider.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
@@ -66,7 +68,8 @@ struct Inner {
 struct State {
     idle: Idle,
     price: Option<Price>,
-    asked: Option<i64>,
+    /// When the price is asked for next.
+    ask_at: i64,
 }
 
 impl Pod {
@@ -77,18 +80,16 @@ impl Pod {
         let get = |name: &str| variables.get(name).filter(|v| !v.is_empty()).map(str::to_owned);
         let wanted = Some(config.idle_stop).filter(|after| !after.is_zero());
         let key = get("RUNPOD_API_KEY").map(Secret::new);
-        let (provider, region, volume) = match &config.surroundings.host {
-            Host::Plain => (None, None, None),
-            Host::RunPod { .. } => (Some("RunPod"), get("RUNPOD_DC_ID"), get("RUNPOD_VOLUME_ID")),
-            Host::Vast { .. } => (Some("Vast"), None, None),
-        };
+        let provider = provider(config);
+        let of_runpod = |name: &str| get(name).filter(|_| provider == Some("RunPod"));
+        let (region, volume) = (of_runpod("RUNPOD_DC_ID"), of_runpod("RUNPOD_VOLUME_ID"));
         let id = config.surroundings.pod().map(str::to_owned);
-        let disk_is_lost = provider.is_some() && disk::is_the_containers_own(&config.data);
+        let disk_is_lost = is_lost(config);
         let api = match (provider, &id, key) {
             (Some("RunPod"), Some(id), Some(key)) => Api::new(&config.runpod_api, id, key).ok(),
             _ => None,
         };
-        let no_idle_stop = wanted.and_then(|_| why_no_idle_stop(config));
+        let no_idle_stop = wanted.and_then(|_| why_not(provider, disk_is_lost, has_api(config)));
         let after = wanted.filter(|_| no_idle_stop.is_none());
         if let Some(why) = &no_idle_stop {
             tracing::warn!("idle_stop_min is set, and the pod is not stopped: {why}");
@@ -103,7 +104,7 @@ impl Pod {
             no_idle_stop,
             ..PodView::default()
         });
-        let state = State { idle: Idle::Watching { since: now }, price: None, asked: None };
+        let state = State { idle: Idle::Watching { since: now }, price: None, ask_at: now };
         Pod(Arc::new(Inner { clock, events, started: now, after, api, fixed, state: Mutex::new(state) }))
     }
 
@@ -149,15 +150,21 @@ impl Pod {
 
     async fn ask_price(&self, api: &Api) {
         let now = self.0.clock.ms();
-        if self.state().asked.is_some_and(|asked| now - asked < PRICE_EVERY) {
+        // Far ahead: the clock was set back.
+        if (1..=PRICE_EVERY).contains(&(self.state().ask_at - now)) {
             return;
         }
         let price = api.price().await;
         let mut state = self.state();
-        state.asked = Some(now);
         match price {
-            Ok(price) => state.price = price,
-            Err(why) => tracing::debug!("the pod's price is not known: {why}"),
+            Ok(price) => {
+                state.price = price;
+                state.ask_at = now + PRICE_EVERY;
+            }
+            Err(why) => {
+                tracing::debug!("the pod's price is not known: {why}");
+                state.ask_at = now + PRICE_AGAIN;
+            }
         }
     }
 
@@ -185,17 +192,28 @@ impl Pod {
     }
 }
 
-/// Why this pod would not be stopped when nobody uses it, as a sentence; none: it would.
-pub fn why_no_idle_stop(config: &Config) -> Option<String> {
-    let variables = &config.surroundings.variables;
-    let has = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
-    let provider = match &config.surroundings.host {
+/// Whose pod this is.
+fn provider(config: &Config) -> Option<&'static str> {
+    match &config.surroundings.host {
         Host::Plain => None,
         Host::RunPod { .. } => Some("RunPod"),
         Host::Vast { .. } => Some("Vast"),
-    };
-    let disk_is_lost = provider.is_some() && is_the_containers_own(&config.data);
-    why_not(provider, disk_is_lost, config.surroundings.pod().is_some() && has("RUNPOD_API_KEY"))
+    }
+}
+
+/// Whether what Easel keeps is gone when the pod stops.
+fn is_lost(config: &Config) -> bool {
+    provider(config).is_some() && is_the_containers_own(&config.data)
+}
+
+fn has_api(config: &Config) -> bool {
+    let key = config.surroundings.variables.get("RUNPOD_API_KEY");
+    config.surroundings.pod().is_some() && key.is_some_and(|key| !key.is_empty())
+}
+
+/// Why this pod would not be stopped when nobody uses it, as a sentence; none: it would.
+pub fn why_no_idle_stop(config: &Config) -> Option<String> {
+    why_not(provider(config), is_lost(config), has_api(config))
 }
 
 /// The same as a function of what it depends on.
@@ -211,7 +229,46 @@ fn why_not(provider: Option<&str>, disk_is_lost: bool, has_api: bool) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::why_not;
+    use super::*;
+    use crate::{config::Flags, store::Store};
+    use jiff::Timestamp;
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    /// An interface that cannot be reached at first, and tells a price then. Its address.
+    fn reached_late() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for (status, body) in [("502 Bad Gateway", ""), ("200 OK", r#"{"cost":0.44}"#)] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_price_that_is_not_told_at_once_is_asked_for_again_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = [("RUNPOD_POD_ID", "p"), ("RUNPOD_API_KEY", "k")].map(|(name, value)| (name.into(), value.into())).into();
+        let file = Some(("easel.toml".into(), format!("runpod_api = \"{}\"", reached_late())));
+        let config = Config::from_parts(Flags::default(), &variables, file).unwrap();
+        let clock = Clock::at(Timestamp::UNIX_EPOCH);
+        let events = Events::open(Store::open(folder.path()).unwrap()).await.unwrap();
+        let pod = Pod::new(&config, clock.clone(), events);
+        let api = pod.0.api.clone().unwrap();
+        for (wait, per_hour) in [(0, None), (59, None), (1, Some(0.44)), (3_599, Some(0.44))] {
+            clock.advance(Duration::from_secs(wait));
+            pod.ask_price(&api).await;
+            assert_eq!(pod.view().unwrap().per_hour, per_hour, "{wait} s later");
+        }
+    }
 
     #[test]
     fn what_would_be_lost_is_not_stopped() {

@@ -211,6 +211,7 @@ impl Application {
         app.jobs.stop().await;
         app.tools.end_all().await;
         app.sessions.stop().await;
+        app.tools.end_changes().await;
         app.engine.stop().await;
         control.abort();
         let _ = control.await;

@@ -93,6 +93,12 @@ fn tools_that_are_broken_or_whose_port_is_taken_are_named() {
     assert_says(&told, 1, &["bad  tools: broken: tool.toml", "of Sketch server cannot be taken", "set another public_port"]);
     let told = said(folder.path(), &format!("{PORT}setup = \"/nowhere\"\n"), &[]);
     assert_says(&told, 1, &["bad  tools: /nowhere cannot be read"]);
+    // Those of the studio's repository are in use, and not the ones that came with Easel.
+    let repo = folder.path().join("repo");
+    fs::create_dir_all(repo.join("setup/lost")).unwrap();
+    let text = format!("boot.repos.studio.url = \"https://127.0.0.1/x.git\"\nboot.repos.studio.path = \"{}\"\n", repo.display());
+    let told = said(folder.path(), &format!("{PORT}{text}"), &[]);
+    assert_says(&told, 1, &["bad  tools: lost: tool.toml"]);
 }
 
 #[test]
@@ -136,6 +142,22 @@ fn a_repository_that_is_not_there_and_keys_that_are_missing_are_told() {
     sync.arg("sync").arg("--data").arg(folder.path().join("data")).arg("--config").arg(folder.path().join("easel.toml"));
     assert_eq!(sync.env("HOME", folder.path()).stdout(Stdio::null()).status().unwrap().code(), Some(1));
     assert_says(&said(folder.path(), &repo, &[]), 1, &["bad  repository studio: it is not here. "]);
+}
+
+#[test]
+fn the_probe_of_the_disk_follows_no_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "kept").unwrap();
+    let mut doctor = easel();
+    doctor.arg("doctor").arg("--data").arg(folder.path().join("data")).env("HOME", folder.path()).stdout(Stdio::null());
+    // Whoever may write here lays out links under every name that could be guessed: those of the next processes.
+    let next = std::process::id();
+    for pid in next..next + 3_000 {
+        std::os::unix::fs::symlink(&precious, folder.path().join(format!(".easel-doctor-{pid}"))).unwrap();
+    }
+    doctor.status().unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "kept");
 }
 
 #[test]

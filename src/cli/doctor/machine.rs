@@ -5,6 +5,8 @@ use panel::{
     Config,
     container_engine::{self, Way},
     gpus::Gpus,
+    secrets::random_token,
+    system::host::memory_now,
 };
 use std::{
     fs,
@@ -37,19 +39,21 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 /// Writes and syncs a file in the data folder, or in the first folder above it that exists.
 fn room(data: &Path) -> Finding {
     let folder = data.ancestors().find(|p| p.is_dir()).unwrap_or(Path::new("."));
-    let probe = folder.join(format!(".easel-doctor-{}", std::process::id()));
-    let write = || {
-        let mut file = fs::File::create(&probe)?;
-        file.write_all(&vec![0x5a; PROBE])?;
-        file.sync_all()
-    };
-    let outcome: io::Result<()> = write();
-    let _ = fs::remove_file(&probe);
+    let outcome = probe(folder);
     let (folder, megabytes) = (folder.display(), PROBE / 1_000_000);
     match outcome {
         Ok(()) => Good(format!("disk: {megabytes} MB could be written to {folder}")),
         Err(e) => Bad(format!("disk: {megabytes} MB cannot be written to {folder}: {}", advice(&e))),
     }
+}
+
+/// A file of its own: in a folder that others write to, a name that can be guessed may be a link to what is somebody's.
+fn probe(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".easel-doctor-{}", random_token().expose()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    let written = file.write_all(&vec![0x5a; PROBE]).and_then(|()| file.sync_all());
+    let _ = fs::remove_file(&path);
+    written
 }
 
 /// What a full disk or a forbidden folder means here.
@@ -68,15 +72,11 @@ fn advice(e: &io::Error) -> String {
 }
 
 fn memory() -> Finding {
-    let of_machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
-    });
-    // A container may have less than its machine.
-    let of_container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let Some(bytes) = of_machine.into_iter().chain(of_container).min() else {
+    // As the studio's own page tells it: a container may have less than its machine.
+    let bytes = memory_now().total;
+    if bytes == 0 {
         return Odd("memory: the system does not say how much there is".into());
-    };
+    }
     let gigabytes = bytes as f64 / 1e9;
     if bytes < MEMORY_SMALL {
         Odd(format!("memory: {gigabytes:.1} GB; larger models than the built-in one may not fit"))

@@ -83,7 +83,7 @@ fn users(config: &Config) -> Vec<Finding> {
 
 /// The folders of tools, and the ports at which they are opened.
 fn of_tools(config: &Config, served: bool) -> Vec<Finding> {
-    let folder = config.setup.clone().unwrap_or_else(|| config.data.join("setup"));
+    let folder = boot::tools_folder(config);
     let catalogue = match Catalogue::load(&folder) {
         Ok(catalogue) => catalogue,
         Err(e) if e.kind() == io::ErrorKind::NotFound && !config.setup_named => {

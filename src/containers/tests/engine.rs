@@ -58,7 +58,9 @@ async fn what_cannot_be_started_is_told_with_what_to_do() {
     let missing = containers::ImageId::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
     let spec = containers::ContainerSpec::new("tool", missing);
     let why = engine.create(&spec, containers::Suffix::None).await.unwrap_err();
-    assert!(matches!(why, ContainerError::NoImage { .. }), "{why}");
+    assert!(matches!(why, ContainerError::ImageGone { .. }), "{why}");
+    let why = why.to_string();
+    assert!(why.contains("(000000000000)") && why.contains("installs it again") && !why.contains("tool.toml"), "{why}");
 
     let mut spec = shell(&engine, "true").await;
     spec.mounts.push(containers::Mount { host: "/no/such/folder".into(), inside: "/x".into(), read_only: false });

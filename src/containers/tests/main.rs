@@ -4,6 +4,8 @@
 
 mod dockerd;
 mod engine;
+mod fake;
+mod hung;
 mod orphans;
 mod pull;
 mod registry;

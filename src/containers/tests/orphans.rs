@@ -61,6 +61,25 @@ async fn what_is_still_wanted_goes_on_and_no_line_is_lost_or_shown_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_while_no_panel_ran_may_be_more_than_a_line_takes() {
+    let Some(engine) = studio().await else { return };
+    let spec = shell(&engine, "seq 1 60000; echo that was all; while true; do sleep 1; done").await;
+    start_and_die(&engine, spec.clone(), Duration::ZERO);
+    let orphan = only(&engine).await;
+    let last = async || String::from_utf8_lossy(&engine.last_words(&orphan.container, 100).await.unwrap()).into_owned();
+    until("all is said", async || last().await.contains("that was all")).await;
+    let spawner = ContainerSpawner::adopting(engine.clone(), spec, orphan.container.clone(), None);
+    let begun = tokio::time::timeout(PATIENCE, async { begin(&spawner, &launch()).await });
+    let (session, exit) = begun.await.expect("nobody looks before there is a session, and it waits for that");
+    shows(&session, "that was all\r\n").await;
+    let text = shown(&session);
+    assert!(text.len() > 400_000, "only {} bytes", text.len());
+    assert!(numbers(&text).into_iter().eq(1..=60_000), "a line is lost, or shown twice");
+    session.signal(Signal::Kill);
+    assert_eq!(end(exit).await, Exit::Signal(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn its_log_is_shown_from_where_it_was() {
     let Some(engine) = studio().await else { return };
     let spec = shell(&engine, "echo before; sleep 1; echo between; while true; do read x; echo after; done").await;

@@ -69,8 +69,31 @@ async fn the_new_image_is_kept_when_it_is_well_and_the_former_one_when_it_is_not
     assert_eq!(engine.standing(&updated.container).await.unwrap().started, since);
 
     engine.clear(&updated.container, Duration::ZERO).await.unwrap();
-    engine.forget_images("tool").await.unwrap();
-    assert_eq!(engine.kept("tool", KeptImage::Current).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_former_image_is_kept_and_not_all_of_them() {
+    let Some(engine) = studio().await else { return };
+    let dockerd = Dockerd::shared().unwrap();
+    let mut images = Vec::new();
+    for number in 1..=5 {
+        // One name for all of them, as a tag that moves; the first is somebody's under another name too.
+        let id = version(&engine, "easel-test/moves:latest", &format!("echo {number}")).await;
+        if number == 1 {
+            dockerd.run(&["tag", id.as_str(), "easel-test/precious:1"]);
+        }
+        engine.keep("tool", &id).await.unwrap();
+        images.push(id);
+    }
+    let mut there = Vec::new();
+    for id in &images {
+        there.push(engine.image(id.as_str()).await.unwrap().is_some());
+    }
+    assert_eq!(there, [true, false, false, true, true], "what has a name of somebody's stays, and what can be gone back to");
+    // Going back and forth takes nothing away.
+    engine.keep("tool", &images[3]).await.unwrap();
+    engine.keep("tool", &images[4]).await.unwrap();
+    assert!(engine.image(images[3].as_str()).await.unwrap().is_some());
 }
 
 async fn updated_image(engine: &Engine) -> ImageId {
@@ -96,5 +119,4 @@ async fn a_panel_that_dies_in_the_middle_leaves_the_former_one_to_be_found() {
     let left = engine.orphans().await.unwrap();
     assert_eq!((left.len(), &left[0].container, left[0].suffix), (1, &first, Some(Suffix::None)));
     engine.clear(&first, Duration::ZERO).await.unwrap();
-    engine.forget_images("tool").await.unwrap();
 }

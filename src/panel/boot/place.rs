@@ -7,6 +7,8 @@ use std::{io, path::PathBuf};
 
 /// The list of profiles in the studio's repository.
 const USERS: &str = "users.toml";
+/// The folder of tools, there and among Easel's own data.
+const SETUP: &str = "setup";
 
 /// The tools in use: a configured folder as it is, else those that the studio's repository has in its commit, else those inside the
 /// program.
@@ -23,7 +25,7 @@ pub fn shelf(config: &Config) -> io::Result<Shelf> {
         return Shelf::of_repository(setup.files, &setup.commit.id, &data);
     }
     // Unpacked before, or configured; one that cannot be read was told then and holds no tools.
-    Ok(Shelf::own(&config.setup.clone().unwrap_or_else(|| data.join("setup"))).unwrap_or_default())
+    Ok(Shelf::own(&config.setup.clone().unwrap_or_else(|| data.join(SETUP))).unwrap_or_default())
 }
 
 /// The list of profiles: a named one, else the studio's repository's, else the usual one.
@@ -35,4 +37,11 @@ pub fn users_file(config: &Config) -> PathBuf {
         (file.is_file() && here(&config.boot, repo).is_ok_and(|commit| commit.is_some())).then_some(file)
     };
     of_repo().unwrap_or_else(|| config.users.clone())
+}
+
+/// Where the tools in use come from, as [`shelf`] has it, for whoever only looks.
+pub fn tools_folder(config: &Config) -> PathBuf {
+    let of_repo = config.boot.studio().map(|repo| repo.path.join(SETUP));
+    let own = || config.setup.clone().unwrap_or_else(|| config.data.join(SETUP));
+    of_repo.filter(|folder| !config.setup_named && folder.is_dir()).unwrap_or_else(own)
 }

@@ -2,7 +2,7 @@
 //! rewrites every 5 s. The rules are pure functions over what was read and how long ago.
 //!
 //! ```text
-//! free, or owner dead on this machine ──► take
+//! free, or owner surely dead          ──► take
 //! another's, changing                 ──► refuse
 //! another's, unchanged for 30 s       ──► take
 //! mine in the file, renewed < 20 s    ──► go on
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn holder(pid: u32) -> Holder {
-        Holder { host: "h".into(), pod: Some("a".into()), boot: "b".into(), pid, started: 7 }
+        Holder { host: "h".into(), pod: Some("a".into()), boot: "b".into(), pid, started: 7, pids: 0 }
     }
 
     fn note(nonce: &str) -> Note {

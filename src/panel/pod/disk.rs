@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 /// Whether `folder` is on the disk that the container itself stands on, and not on a volume.
 pub fn is_the_containers_own(folder: &Path) -> bool {
     let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return false };
-    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    mount_of(&mounts, &folder).is_some_and(|(point, kind)| point == Path::new("/") || kind == "tmpfs")
+    mount_of(&mounts, &place_of(folder)).is_some_and(|(point, kind)| point == Path::new("/") || kind == "tmpfs")
+}
+
+/// Where a folder lies, or will lie when it is made: where the nearest one above it does.
+fn place_of(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let there = folder.ancestors().find_map(|folder| std::fs::canonicalize(folder).ok());
+    there.unwrap_or(folder)
 }
 
 /// The mount that a path is in: where it is, and the kind of its file system (proc(5), mountinfo).
@@ -45,5 +51,13 @@ mod tests {
         assert_eq!(of("/workspace/easel"), ("/workspace".into(), "fuse".into()));
         assert_eq!(of("/workspaces/easel"), ("/".into(), "overlay".into()));
         assert_eq!(of("/with blank/x").1, "tmpfs");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_made_yet_lies_where_it_will() {
+        let here = std::fs::canonicalize(".").unwrap();
+        assert_eq!(place_of(Path::new("no-such-folder/data")), here);
+        assert_eq!(place_of(Path::new(".")), here);
+        assert_eq!(place_of(Path::new("/no-such-folder/data")), Path::new("/"));
     }
 }

@@ -54,6 +54,13 @@ impl Host {
     }
 }
 
+/// The memory of this machine or container, for whoever asks once. All is 0 where the system does not say.
+pub fn memory_now() -> Memory {
+    let Some(mut system) = Host::new().system else { return Memory::default() };
+    system.refresh_memory();
+    memory(&system)
+}
+
 fn cpu(system: &System, meter: &mut cgroup::Meter) -> Cpu {
     let load = System::load_average().map_or(0.0, |load| load.one as f32);
     let all = system.cpus().len().max(1) as f64;
@@ -100,5 +107,6 @@ mod tests {
         let (cpu, memory) = host.look();
         assert!(cpu.cores >= 0.1 && (0.0..=100.0).contains(&cpu.percent), "{cpu:?}");
         assert!(memory.used > 0 && memory.used <= memory.total, "{memory:?}");
+        assert_eq!(memory_now().total, memory.total);
     }
 }

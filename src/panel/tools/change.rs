@@ -3,6 +3,7 @@
 use super::{
     Home, Installation, ToolError, ToolFolder, Tools,
     contract::{Call, Version, environment},
+    ending::Counted,
     shell::TERM,
     stand::ToolState,
     steps::Marks,
@@ -70,8 +71,10 @@ pub(super) async fn begin(
     let what = Begin { id: session, tool: Some(id.as_str().to_owned()), action, by };
     let (live, exit) = tools.0.parts.sessions.begin_by(what, &launch, spawner).await?;
     tracing::info!(tool = id.as_str(), action = action.name(), session = live.record.id.as_str(), "script started");
-    let (tools, folder) = (tools.clone(), folder.clone());
+    let (tools, folder, counted) = (tools.clone(), folder.clone(), Counted::new(&tools.0.changing));
     tools.0.runtime.clone().spawn(async move {
+        // The panel's end waits for what follows the end of the script.
+        let _counted = counted;
         let exit = follow(&tools, &folder, &live, exit).await;
         if contained {
             tools.after_image(&folder).await;

@@ -1,5 +1,5 @@
 //! A tool in a container: what its container is, what of the contract's environment it sees, and how it is made ready to start.
-//! What is done with its image stands in `image.rs`.
+//! What is done with its image stands in `image.rs`, what becomes of one that an earlier panel left in `left.rs`.
 
 use super::{
     Admits, Container, Home, Installation, ToolError, ToolFolder, Tools,
@@ -13,13 +13,13 @@ use crate::{
     uids::ToolUser,
     users::ProfileId,
 };
-use containers::{ContainerSpawner, ContainerSpec, Engine, Gpus, ImageId, Mount, NoEngine, Orphan, Port, Road, Verdict, decide};
+use containers::{ContainerSpawner, ContainerSpec, Engine, Gpus, ImageId, Mount, NoEngine, Port, Road};
 use std::{
     collections::BTreeMap,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 use supervise::{Guarded, Launch, Size, Spawner};
 
@@ -54,8 +54,6 @@ const PASSED: &[&str] = &[
     "LANGUAGE",
     "TZ",
 ];
-/// Digits of an image's id that people are shown, as Docker's own programs do.
-const SHORT: usize = 12;
 
 /// A container that is ready to be started.
 pub(super) struct Ready {
@@ -139,12 +137,11 @@ pub(super) fn launch(tools: &Tools, what: &str) -> Launch {
 
 /// What is kept of a tool's images, as an installation: its version is the beginning of an image's id.
 pub(super) fn installation(kept: &Kept) -> Installation {
-    let short = |id: &ImageId| id.as_str().trim_start_matches("sha256:").chars().take(SHORT).collect::<String>();
     match &kept.current {
         None => Installation::Absent,
         Some(current) => {
-            let (commit, earlier) = (Some(current.as_str().to_owned()), kept.former.as_ref().map(short));
-            Installation::Installed { version: short(current), commit, at: String::new(), earlier }
+            let (commit, earlier) = (Some(current.as_str().to_owned()), kept.former.as_ref().map(ImageId::short));
+            Installation::Installed { version: current.short(), commit, at: String::new(), earlier }
         }
     }
 }
@@ -174,9 +171,12 @@ impl Tools {
         }
         let road = self.road(folder).map_err(|why| ToolError::Refused(why.to_string()))?;
         // What is not known to be installed may be, where the engine was away when it was asked.
-        if road == Road::Container && containers.kept(folder.spec.id.as_str()) == Kept::default() {
-            let learned = containers.learn(folder.spec.id.as_str()).await;
-            learned.map_err(|e| ToolError::Refused(e.to_string()))?;
+        let id = folder.spec.id.as_str();
+        if road == Road::Container && containers.kept(id) == Kept::default() {
+            containers.learn(id).await.map_err(|e| ToolError::Refused(e.to_string()))?;
+            if containers.kept(id) != Kept::default() {
+                self.tell();
+            }
         }
         Ok(road)
     }
@@ -218,7 +218,16 @@ impl Tools {
         let socket = engine.socket().to_owned();
         let owner = tokio::task::spawn_blocking(move || std::fs::metadata(socket).map(|m| m.uid()));
         let owner = owner.await.map_err(std::io::Error::other)?.ok();
-        Ok(user_inside(user, rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw(), owner))
+        Ok(Some(user_inside(user, rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw(), owner)))
+    }
+
+    /// Of a tool in a container that is broken: whether it is installed still. Its image may have been cleared away.
+    pub(super) async fn is_kept(&self, folder: &ToolFolder) -> bool {
+        let (id, containers) = (folder.spec.id.as_str(), &self.0.parts.containers);
+        if let Err(e) = containers.learn(id).await {
+            tracing::warn!(tool = id, "whether its image is here is not known: {e}");
+        }
+        containers.kept(id).current.is_some()
     }
 
     /// The container that a tool would be started as.
@@ -239,24 +248,15 @@ impl Tools {
 
     /// Makes a tool's container ready to be started by somebody: one that an earlier panel left and that is still what is wanted
     /// goes on, and goes away otherwise.
-    pub(super) async fn ready_container(
-        &self,
-        folder: &ToolFolder,
-        by: &ProfileId,
-        left: Option<Orphan>,
-    ) -> Result<Ready, ToolError> {
-        if let Some(orphan) = left {
-            let taken_over = self.take_over(folder, by, &orphan).await;
-            match taken_over {
-                Ok(Ok(ready)) => return Ok(ready),
-                Ok(Err(why)) => self.clear(&orphan, why).await,
-                Err(e) => {
-                    self.clear(&orphan, "its tool cannot be started").await;
-                    return Err(e);
-                }
-            }
-        }
+    pub(super) async fn ready_container(&self, folder: &ToolFolder, by: &ProfileId) -> Result<Ready, ToolError> {
         let (engine, ..) = self.engine_for(folder)?;
+        if let Some(ready) = self.take_over(&engine, folder, by).await? {
+            return Ok(ready);
+        }
+        // What goes on has the card's memory already; what begins may find none.
+        if let Some(why) = self.make_room(folder).await {
+            return Err(ToolError::NoRoom(why));
+        }
         let token = folder.spec.authorization.is_some().then(crate::secrets::random_token);
         let port = ports::free()?;
         let start = running::start_of(self, folder, by, port, token.clone());
@@ -266,65 +266,20 @@ impl Tools {
     }
 
     /// The image that a tool runs from.
-    fn current_image(&self, folder: &ToolFolder) -> Result<ImageId, ToolError> {
+    pub(super) fn current_image(&self, folder: &ToolFolder) -> Result<ImageId, ToolError> {
         let kept = self.0.parts.containers.kept(folder.spec.id.as_str());
         kept.current.ok_or_else(|| ToolError::Refused("It is not installed. An admin installs it first.".into()))
-    }
-
-    /// Goes on with a container that an earlier panel left; or why it is another than what is wanted.
-    async fn take_over(
-        &self,
-        folder: &ToolFolder,
-        by: &ProfileId,
-        orphan: &Orphan,
-    ) -> Result<Result<Ready, &'static str>, ToolError> {
-        let (engine, ..) = self.engine_for(folder)?;
-        let id = folder.spec.id.as_str();
-        let port = orphan.standing.ports.first().map_or(0, |port| port.host);
-        let token = orphan.standing.env.get("EASEL_TOKEN").map(|token| Secret::new(token.as_str()));
-        let start = running::start_of(self, folder, by, port, token.clone());
-        let spec = self.container_of(folder, &start, self.current_image(folder)?).await?;
-        if let Verdict::Remove(why) = decide(orphan, Some(&spec)) {
-            return Ok(Err(why));
-        }
-        // Without its token the gate could let nobody in.
-        if port == 0 || token.is_some() != folder.spec.authorization.is_some() {
-            return Ok(Err("its port or token is not known any more"));
-        }
-        tracing::info!(tool = id, "its container runs already and goes on");
-        let since = self.last_written(id).await;
-        let spawner = Arc::new(ContainerSpawner::adopting(engine, spec, orphan.container.clone(), since));
-        Ok(Ok(Ready { launch: launch(self, id), spawner, port, token }))
-    }
-
-    /// Ends and removes a container that nobody wants.
-    pub(super) async fn clear(&self, orphan: &Orphan, why: &str) {
-        let tool = orphan.container.tool();
-        tracing::info!(tool, "a container that was left is removed: {why}");
-        let Some(engine) = self.0.parts.containers.engine() else { return };
-        if let Err(e) = engine.clear(&orphan.container, GRACE).await {
-            tracing::warn!(tool, "a container that was left is not removed: {e}");
-        }
-    }
-
-    /// When the last terminal of a tool was written to, since 1970: what its container said after that is new.
-    async fn last_written(&self, tool: &str) -> Option<Duration> {
-        let sessions = &self.0.parts.sessions;
-        let newest = sessions.list(Some(tool.to_owned()), None, 100).await.ok()?;
-        let started = newest.into_iter().find(|record| record.action == crate::sessions::Action::Start)?;
-        let file = sessions.transcript(&started).await.ok()?;
-        let written = tokio::task::spawn_blocking(move || file.metadata().and_then(|m| m.modified())).await.ok()?;
-        written.ok()?.duration_since(UNIX_EPOCH).ok()
     }
 }
 
 /// Whom a container runs as: the tool's own user, else Easel's, so that what it writes is whose it would be without a container.
-/// An engine of Easel's own user makes that one out of the image's root, and none other.
-fn user_inside(tool: Option<ToolUser>, uid: u32, gid: u32, engine_of: Option<u32>) -> Option<(u32, u32)> {
+/// An engine of Easel's own user makes that one out of the root inside, and none other. Never as whom the image says: that user could
+/// not write to the tool's folder.
+fn user_inside(tool: Option<ToolUser>, uid: u32, gid: u32, engine_of: Option<u32>) -> (u32, u32) {
     match tool {
-        Some(ToolUser { uid, gid }) => Some((uid, gid)),
-        None if uid == 0 || engine_of == Some(uid) => None,
-        None => Some((uid, gid)),
+        Some(ToolUser { uid, gid }) => (uid, gid),
+        None if uid == 0 || engine_of == Some(uid) => (0, 0),
+        None => (uid, gid),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A tool's image is fetched, tried and gone back from, in a terminal as a script is; and what an earlier panel left running is
-//! taken over or removed. What a container is stands in `contained.rs`.
+//! A tool's image is fetched, tried and gone back from, in a terminal as a script is. What a container is stands in `contained.rs`,
+//! what becomes of those that a panel left in `left.rs`.
 
 use super::{
     Container, Health, ToolError, ToolFolder, Tools,
@@ -10,7 +10,6 @@ use super::{
 use crate::{sessions::Action, users::ProfileId};
 use containers::{ContainerError, ContainerSpec, Engine, ImageId, ImageName, Road, Suffix, Work, WorkSpawner};
 use std::{
-    collections::BTreeSet,
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -157,8 +156,9 @@ impl Tools {
         }
     }
 
-    /// Asks the engine what it keeps of the tools that run in containers.
+    /// Asks the engine what it keeps of the tools that run in containers, once it was looked for.
     pub(super) async fn learn_images(&self) {
+        self.0.parts.containers.settled().await;
         for folder in self.folders().iter().filter(|folder| folder.spec.container.is_some()) {
             let tool = folder.spec.id.as_str();
             if let Err(e) = self.0.parts.containers.learn(tool).await {
@@ -166,68 +166,6 @@ impl Tools {
             }
         }
         self.tell();
-    }
-
-    /// Looks what an earlier panel has left running, for its tools to take over. Where none could, nobody waits for an engine,
-    /// and what is found is removed beside the start: false.
-    pub(super) async fn look_for_left(&self) -> bool {
-        if self.folders().iter().any(|folder| folder.spec.container.is_some()) {
-            self.find_left().await;
-            return true;
-        }
-        let tools = self.clone();
-        self.0.runtime.spawn(async move {
-            tools.find_left().await;
-            tools.clear_left().await;
-        });
-        false
-    }
-
-    /// Looks what an earlier panel has left running, for its tools to take over; what no panel gives such a name goes at once.
-    async fn find_left(&self) {
-        let containers = &self.0.parts.containers;
-        containers.settled().await;
-        let Some(engine) = containers.engine() else { return };
-        self.learn_images().await;
-        let found = async {
-            let tools: BTreeSet<String> = engine.orphans().await?.iter().map(|o| o.container.tool().to_owned()).collect();
-            for tool in &tools {
-                engine.mend(tool).await?;
-            }
-            engine.orphans().await
-        };
-        match found.await {
-            Ok(orphans) => {
-                for orphan in orphans {
-                    if orphan.suffix == Some(Suffix::None) {
-                        containers.leave(orphan);
-                    } else {
-                        self.clear(&orphan, "it is left from an update").await;
-                    }
-                }
-            }
-            Err(e) => tracing::warn!("what an earlier panel left running is not known: {e}"),
-        }
-    }
-
-    /// Removes what was left of tools that do not go on.
-    pub(super) async fn clear_left(&self) {
-        for tool in self.0.parts.containers.all_left() {
-            let goes_on = self
-                .entries()
-                .iter()
-                .any(|(id, entry)| id.as_str() == tool && entry.state.as_ref().is_some_and(super::stand::ToolState::is_up));
-            if !goes_on {
-                self.clear_left_of(&tool).await;
-            }
-        }
-    }
-
-    /// The same of one tool.
-    pub(super) async fn clear_left_of(&self, tool: &str) {
-        if let Some(orphan) = self.0.parts.containers.take_left(tool) {
-            self.clear(&orphan, "its tool is not wanted any more").await;
-        }
     }
 
     /// Whether a tool runs in a container, as far as is known now.

@@ -3,6 +3,7 @@
 
 use super::{
     Action, Admits, Health, Isolation, Restart, ToolError, ToolFolder, Tools, change,
+    contained::Ready,
     contract::{CONFIG_ERROR, Call, Start},
     lines, ports,
     pulse::{Beat, Pulse},
@@ -36,23 +37,20 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, mut told: mpsc::UnboundedReceiver<Stop>) {
     let id = folder.spec.id.clone();
     let mut how = None;
-    let broken = match Up::begin(tools, folder, by).await {
+    let mut broken = match Up::begin(tools, folder, by).await {
         Ok(up) => up.run(&mut told, &mut how).await,
-        Err(ToolError::NoRoom(why)) => Some(ToolState::NoRoom { why }),
-        Err(ToolError::Refused(why)) => {
-            Some(ToolState::Broken { why, remedy: "Then try again.".into(), session: None, installed: true })
+        Err(e) => {
+            tools.clear_left_of(folder).await;
+            Some(not_begun(e))
         }
-        Err(e) => Some(ToolState::Broken {
-            why: format!("It could not be started: {e}."),
-            remedy: "Try again; if it happens again, look at Easel's log.".into(),
-            session: None,
-            installed: true,
-        }),
     };
     // Not open any more, or never: both are as wanted.
     let _ = tools.0.parts.gates.close(id.as_str()).await;
-    // Where it did not come as far as to take it over.
-    tools.clear_left_of(id.as_str()).await;
+    if let Some(ToolState::Broken { installed, .. }) = &mut broken
+        && tools.is_contained(folder)
+    {
+        *installed = tools.is_kept(folder).await;
+    }
     let all = how.into_iter().chain(std::iter::from_fn(|| told.try_recv().ok()));
     if !is_for_now(all) {
         tools.unwant(&id).await;
@@ -64,6 +62,16 @@ pub(super) async fn run(tools: &Tools, folder: &ToolFolder, by: ProfileId, mut t
 /// itself, was given up or found no room comes back when somebody asks for it, and not before.
 fn is_for_now(mut told: impl Iterator<Item = Stop>) -> bool {
     told.any(|how| how == Stop::ForNow)
+}
+
+/// Where a tool stands that did not come as far as to its first process.
+fn not_begun(why: ToolError) -> ToolState {
+    let (why, remedy) = match why {
+        ToolError::NoRoom(why) => return ToolState::NoRoom { why },
+        ToolError::Refused(why) => (why, "Then try again."),
+        e => (format!("It could not be started: {e}."), "Try again; if it happens again, look at Easel's log."),
+    };
+    ToolState::Broken { why, remedy: remedy.into(), session: None, installed: true }
 }
 
 /// Opens the gate in front of a tool. Whoever has its port is named.
@@ -104,6 +112,14 @@ pub(super) fn start_of(tools: &Tools, folder: &ToolFolder, by: &ProfileId, port:
     Start { port, base_url, token, profile: Some((by.to_string(), parts.outputs.join(by.as_str()).join(id))) }
 }
 
+/// Makes a tool's first process ready, where there is room for it.
+async fn first(tools: &Tools, folder: &ToolFolder, by: &ProfileId) -> Result<Ready, ToolError> {
+    match tools.make_room(folder).await {
+        Some(why) => Err(ToolError::NoRoom(why)),
+        None => ready(tools, folder, by).await,
+    }
+}
+
 struct Up<'a> {
     tools: &'a Tools,
     folder: &'a ToolFolder,
@@ -126,15 +142,8 @@ impl<'a> Up<'a> {
     async fn begin(tools: &'a Tools, folder: &'a ToolFolder, by: ProfileId) -> Result<Up<'a>, ToolError> {
         open_gate(tools, folder, &by).await?;
         let contained = tools.settled_road(folder).await? == Road::Container;
-        // What goes on has the card's memory already.
-        let left = if contained { tools.0.parts.containers.take_left(folder.spec.id.as_str()) } else { None };
-        if left.is_none()
-            && let Some(why) = tools.make_room(folder).await
-        {
-            return Err(ToolError::NoRoom(why));
-        }
         let health = folder.spec.health.clone().ok_or(ToolError::Unknown)?;
-        let ready = if contained { tools.ready_container(folder, &by, left).await? } else { ready(tools, folder, &by).await? };
+        let ready = if contained { tools.ready_container(folder, &by).await? } else { first(tools, folder, &by).await? };
         let (spawner, launch, newest) = InSessions::new(tools, folder, &by, contained, ready);
         let policy = Policy { grace: GRACE, config_error: CONFIG_ERROR, ..Policy::default() };
         let (service, happened) = Service::new(folder.spec.id.as_str(), launch, policy, Arc::new(spawner));

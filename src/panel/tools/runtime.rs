@@ -4,6 +4,7 @@ use super::{
     Accepted, Admits, Home, Installation, Shelf, ToolFolder, ToolId,
     change::{self, Wish},
     contract::Places,
+    ending::Counted,
     family,
     health::Asker,
     running,
@@ -75,25 +76,11 @@ pub(super) struct Inner {
     pub(super) asker: Asker,
     entries: Mutex<BTreeMap<ToolId, Entry>>,
     /// How many tools are up, for the end.
-    up: watch::Sender<usize>,
+    pub(super) up: watch::Sender<usize>,
+    /// How many are being changed, for the end.
+    pub(super) changing: watch::Sender<usize>,
     /// Where tools are kept. Whoever starts one may be a worker of the web server, whose own runtime ends before the tool.
     pub(super) runtime: Handle,
-}
-
-/// A tool that is up, counted for as long as its task lasts, however that ends.
-struct Counted(Tools);
-
-impl Counted {
-    fn new(tools: &Tools) -> Counted {
-        tools.0.up.send_modify(|up| *up += 1);
-        Counted(tools.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.0.up.send_modify(|up| *up -= 1);
-    }
 }
 
 /// What tools need of the rest.
@@ -175,9 +162,12 @@ impl Tools {
             asker,
             entries: Mutex::default(),
             up: watch::Sender::new(0),
+            changing: watch::Sender::new(0),
             runtime: Handle::current(),
         };
-        Ok(Tools(Arc::new(inner)))
+        let tools = Tools(Arc::new(inner));
+        tools.learn_beside();
+        Ok(tools)
     }
 
     /// The tools in use now. Whoever works with one holds on to what it was when that began.
@@ -189,26 +179,13 @@ impl Tools {
     pub fn put(&self, shelf: Shelf) {
         *self.0.shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shelf);
         self.tell();
-        let tools = self.clone();
-        self.0.runtime.spawn(async move { tools.learn_images().await });
+        self.learn_beside();
     }
 
-    /// Starts again what was up when the last panel ended. Containers that run still are taken over; others are removed.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn resume(&self) -> Result<(), ToolError> {
-        let resumes_containers = self.look_for_left().await;
-        for want in self.0.parts.store.read(|c| table::wanted(c)).await? {
-            let (Some(by), Ok(id)) = (want.by, ToolId::parse(&want.tool)) else { continue };
-            if let Err(e) = self.start(&id, Viewer { profile: &by, admin: true }).await {
-                tracing::warn!(tool = id.as_str(), "it ran before and does not start again: {e}");
-            }
-        }
-        if resumes_containers {
-            self.clear_left().await;
-        }
-        Ok(())
+    /// Cards say what is installed in containers as soon as the engine has.
+    fn learn_beside(&self) {
+        let tools = self.clone();
+        self.0.runtime.spawn(async move { tools.learn_images().await });
     }
 
     /// Somebody opens a tool: remembered for its card.
@@ -294,6 +271,10 @@ impl Tools {
     /// # Errors
     /// When `viewer` may not, or it cannot run as it stands.
     pub async fn start(&self, id: &ToolId, viewer: Viewer<'_>) -> Result<(), ToolError> {
+        // What it is installed as, its engine says.
+        if self.doing(id).is_none_or(|state| !state.is_up()) {
+            self.settled_road(&self.folder(id)?).await?;
+        }
         let standing = self.get(id).await?;
         if standing.state.is_up() {
             return Ok(());
@@ -305,7 +286,6 @@ impl Tools {
         if !standing.may(viewer).start {
             return Err(ToolError::Refused("It cannot be started as it stands.".into()));
         }
-        self.settled_road(&standing.folder).await?;
         if !matches!(self.installation(&standing.folder).await?, Installation::Installed { .. }) {
             return Err(ToolError::Refused("It is not installed whole. An admin installs it first.".into()));
         }
@@ -327,14 +307,17 @@ impl Tools {
             *entry = Entry { state, folder: Some(standing.folder.clone()), stop: Some(stop), ..Entry::default() };
         }
         self.tell();
-        let (counted, id, folder) = (Counted::new(self), id.clone(), standing.folder);
+        let (counted, tools, id, folder) = (Counted::new(&self.0.up), self.clone(), id.clone(), standing.folder);
         let begin = async move {
-            let (tools, row, who) = (&counted.0, id.as_str().to_owned(), by.clone());
+            let (row, who) = (id.as_str().to_owned(), by.clone());
             if let Err(e) = tools.0.parts.store.run(move |c| table::want(c, &row, Some(&who))).await {
                 tools.rest(&id, None);
                 return Err(e.into());
             }
-            tools.0.runtime.clone().spawn(async move { running::run(&counted.0, &folder, by, told).await });
+            tools.0.runtime.clone().spawn(async move {
+                let _counted = counted;
+                running::run(&tools, &folder, by, told).await;
+            });
             Ok(())
         };
         // As above.
@@ -374,14 +357,8 @@ impl Tools {
         }
     }
 
-    /// Ends every tool that is up; they start again with the next panel.
-    pub async fn end_all(&self) {
-        let ids: Vec<ToolId> = self.entries().keys().cloned().collect();
-        ids.iter().for_each(|id| self.tell_stop(id, Stop::ForNow));
-        let _ = self.0.up.subscribe().wait_for(|up| *up == 0).await;
-    }
-
-    fn tell_stop(&self, id: &ToolId, how: Stop) {
+    /// Tells the task of a tool to end it.
+    pub(super) fn tell_stop(&self, id: &ToolId, how: Stop) {
         if let Some(stop) = self.entries().get(id).and_then(|e| e.stop.as_ref()) {
             // A task that is just ending has nobody left to tell.
             let _ = stop.send(how);

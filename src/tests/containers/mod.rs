@@ -2,6 +2,7 @@
 //! profiles with a browser's cookies. Where no engine can run, each test says so and passes.
 
 mod journey;
+mod mishaps;
 mod orphans;
 mod pages;
 #[path = "../../containers/tests/registry.rs"]
@@ -98,7 +99,12 @@ impl World {
 
     /// The program over this folder, whatever an earlier one left.
     pub(super) fn start(&self) -> Program {
-        let host = format!("unix://{}", self.dockerd.socket().display());
+        self.start_at(&self.dockerd.socket())
+    }
+
+    /// The same with an engine behind this socket, if there is any.
+    pub(super) fn start_at(&self, socket: &Path) -> Program {
+        let host = format!("unix://{}", socket.display());
         let env = [("DOCKER_HOST", host.as_str()), ("PAGE_SECRET", SECRET), ("EASEL_LOG", "debug,bollard=trace")];
         let program = Program::start_with(self.folder.path(), &["--setup", self.setup().to_str().unwrap()], &env);
         tool_folder::set_password(&program, "ada", PASSWORD);

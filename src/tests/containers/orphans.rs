@@ -5,7 +5,7 @@ use crate::{comfy::guest::Guest, program::Program};
 use std::time::Instant;
 
 /// A studio whose tool runs; its container.
-async fn running(world: &World, image: &str) -> (Program, String) {
+pub(super) async fn running(world: &World, image: &str) -> (Program, String) {
     world.import(image, "it goes on");
     let program = world.start();
     let ada = Guest::admin(&program).await;
@@ -36,13 +36,7 @@ async fn a_killed_panel_leaves_its_tools_running_and_the_next_one_takes_them_ove
     world.says(&ada, "start", "response:200").await;
 
     // An orderly end takes them along.
-    let pid = rustix::process::Pid::from_raw(program.pid().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let asked = Instant::now();
-    while program.is_running() {
-        assert!(asked.elapsed().as_secs() < 60, "the panel does not end");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    end_in_order(&mut program).await;
     assert_eq!(world.containers().len(), 0);
     // And it comes back with the panel, in another container.
     let program = world.start();
@@ -51,6 +45,45 @@ async fn a_killed_panel_leaves_its_tools_running_and_the_next_one_takes_them_ove
     assert_ne!(world.containers(), [container.as_str()]);
     ada.post("/tools/page/stop").await;
     ada.until("page", "stopped").await;
+    assert_eq!(world.containers().len(), 0);
+}
+
+async fn end_in_order(program: &mut Program) {
+    let pid = rustix::process::Pid::from_raw(program.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let asked = Instant::now();
+    while program.is_running() {
+        assert!(asked.elapsed().as_secs() < 60, "the panel does not end");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// A studio that tries a new image that is never well, so that the trial lasts.
+async fn trying(world: &World, image: &str) -> (Program, Guest, serde_json::Value) {
+    world.import(image, "the first");
+    let program = world.start();
+    let ada = Guest::admin(&program).await;
+    ada.install("page").await;
+    let first = ada.tool("page").await["version"].clone();
+    let bad = super::content("");
+    std::fs::remove_file(bad.path().join("www/index.html")).unwrap();
+    world.dockerd.import(bad.path(), image, &["ENV PATH=/bin"]);
+    assert_eq!(ada.post("/tools/page/update").await.0, 202);
+    world.says(&ada, "update", "Trying it").await;
+    let begun = Instant::now();
+    while world.containers().is_empty() {
+        assert!(begun.elapsed().as_secs() < 20, "it is not tried");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    (program, ada, first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_that_ends_in_good_order_takes_a_container_on_trial_along() {
+    let image = "127.0.0.1:1/easel-test/trial:1";
+    let Some(world) = World::with(image) else { return };
+    let (mut program, ..) = trying(&world, image).await;
+    end_in_order(&mut program).await;
     assert_eq!(world.containers().len(), 0);
 }
 
@@ -89,22 +122,7 @@ async fn what_is_not_wanted_any_more_is_removed_and_what_is_anothers_is_left_alo
 async fn a_panel_that_is_killed_while_it_tries_a_new_image_comes_back_with_the_former_one() {
     let image = "127.0.0.1:1/easel-test/tried:1";
     let Some(world) = World::with(image) else { return };
-    world.import(image, "the first");
-    let mut program = world.start();
-    let ada = Guest::admin(&program).await;
-    ada.install("page").await;
-    let first = ada.tool("page").await["version"].clone();
-    // It runs and is not well, so that the trial lasts.
-    let bad = super::content("");
-    std::fs::remove_file(bad.path().join("www/index.html")).unwrap();
-    world.dockerd.import(bad.path(), image, &["ENV PATH=/bin"]);
-    assert_eq!(ada.post("/tools/page/update").await.0, 202);
-    world.says(&ada, "update", "Trying it").await;
-    let begun = Instant::now();
-    while world.containers().is_empty() {
-        assert!(begun.elapsed().as_secs() < 20, "it is not tried");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let (mut program, _, first) = trying(&world, image).await;
     program.kill();
     let program = world.start();
     let ada = Guest::admin(&program).await;

@@ -59,10 +59,10 @@ fn folders_can_be_seen_elsewhere_and_the_variables_follow() {
 #[test]
 fn it_runs_as_whom_its_scripts_would() {
     let tool = Some(ToolUser { uid: 70_001, gid: 70_000 });
-    assert_eq!(user_inside(tool, 0, 0, Some(0)), Some((70_001, 70_000)));
-    assert_eq!(user_inside(None, 0, 0, Some(0)), None);
-    assert_eq!(user_inside(None, 1000, 1000, Some(0)), Some((1000, 1000)));
-    assert_eq!(user_inside(None, 1000, 1000, Some(1000)), None, "rootless: its root is this user");
+    assert_eq!(user_inside(tool, 0, 0, Some(0)), (70_001, 70_000));
+    assert_eq!(user_inside(None, 0, 0, Some(0)), (0, 0), "and not as a user of the image's, who could not write to its folder");
+    assert_eq!(user_inside(None, 1000, 1000, Some(0)), (1000, 1000));
+    assert_eq!(user_inside(None, 1000, 1000, Some(1000)), (0, 0), "rootless: its root is this user");
 }
 
 #[test]
