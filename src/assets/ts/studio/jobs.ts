@@ -38,6 +38,8 @@ export class Jobs {
   ended: (job: LiveJob) => void = () => {};
 
   private readonly seqs = new Map<string, number>();
+  /** Deleted here: a job that ends tells all its pictures once more, these too. */
+  private readonly gone = new Set<string>();
   private submitting = 0;
   private readonly held: StreamEvent[] = [];
 
@@ -125,11 +127,13 @@ export class Jobs {
   remove(id: string): () => void {
     const at = this.pictures.findIndex((p) => p.id === id);
     const [picture] = this.pictures.splice(at, 1);
+    this.gone.add(id);
     const next = this.pictures[Math.min(at, this.pictures.length - 1)];
     if (this.looking?.kind === "picture" && this.looking.id === id) this.looking = next ? { kind: "picture", id: next.id } : null;
     this.changed();
     return () => {
-      if (!picture) return;
+      this.gone.delete(id);
+      if (!picture || this.picture(id)) return;
       this.pictures.splice(at, 0, picture);
       this.look({ kind: "picture", id });
     };
@@ -150,11 +154,11 @@ export class Jobs {
       this.held.push(event);
       return;
     }
-    if (seq < (this.seqs.get(job.id) ?? 0)) return;
+    if (seq > 0 && seq <= (this.seqs.get(job.id) ?? 0)) return;
     this.seqs.set(job.id, seq);
     const ended = job.state !== "queued" && job.state !== "running";
     if (ended && !known) {
-      for (const a of job.artifacts ?? []) this.takeArtifact({ ...a, recipe: a.recipe ?? job.recipe });
+      for (const a of job.artifacts ?? []) this.takeArtifact(a, job.recipe);
       return;
     }
     const preview = known?.preview;
@@ -165,8 +169,7 @@ export class Jobs {
       this.looking ??= { kind: "job", id: job.id };
       return;
     }
-    for (const a of job.artifacts ?? [])
-      this.takeArtifact({ ...a, recipe: a.recipe ?? { ...job.recipe, seed: job.recipe.seed + a.index, batch: 1 } });
+    for (const a of job.artifacts ?? []) this.takeArtifact(a, job.recipe);
     const now = this.jobs.get(job.id);
     if (known && (known.state === "queued" || known.state === "running") && now) this.ended(now);
     if (job.state === "done") this.finish(job.id);
@@ -182,9 +185,10 @@ export class Jobs {
     else this.lookAtLatest();
   }
 
-  private takeArtifact(artifact: Artifact): void {
-    if (this.picture(artifact.id)) return;
-    const recipe = artifact.recipe ?? this.jobs.get(artifact.job)?.recipe;
+  /** `of`: the recipe of the whole job, of which this is one picture. */
+  private takeArtifact(artifact: Artifact, of = this.jobs.get(artifact.job)?.recipe): void {
+    if (this.picture(artifact.id) || this.gone.has(artifact.id)) return;
+    const recipe = artifact.recipe ?? (of && { ...of, seed: of.seed + artifact.index, batch: 1 });
     if (!recipe) return;
     this.pictures.push({ ...artifact, recipe });
     this.looking ??= { kind: "picture", id: artifact.id };
