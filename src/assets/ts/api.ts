@@ -30,10 +30,7 @@ export class ApiError extends Error {
 }
 
 const BASE = "/api/v1";
-/** What only an admin in admin mode may ask. */
-const ADMINS = /^\/(admin\/|system|logs|audit|users|vision)/;
-
-/** The login is gone: every page starts again at the door, and comes back to where it was. */
+/** The login is gone: every page starts again at the door. */
 function toTheDoor(): void {
   location.assign("/");
 }
@@ -54,8 +51,8 @@ export async function request(path: string, options: RequestInit = {}): Promise<
     throw new ApiError("Easel does not answer. Nothing is lost; try again in a moment.", 0);
   }
   if (answer.status === 401) toTheDoor();
-  // An admin page whose admin mode has ended asks for the password again.
-  if (answer.status === 403 && document.body.dataset.admin !== undefined && path.match(ADMINS)) location.assign("/admin");
+  // Whatever an admin page asks needs admin mode: where it has ended, the password is asked for again.
+  if (answer.status === 403 && document.querySelector("[data-admin-page]")) location.assign("/admin");
   if (answer.ok && options.method && options.method !== "HEAD") dispatchEvent(new Event("easel:used"));
   if (!answer.ok) throw await problemOf(answer);
   return answer;

@@ -4,6 +4,8 @@ import { triangleAlert, x } from "easel:icons";
 import { icon, make } from "./dom";
 
 const LIFE_MS = 10_000;
+/** Said of a script that did not come. */
+export const NOT_LOADED = "A part of this page did not load. Load the page again.";
 
 interface Action {
   label: string;

@@ -2,10 +2,12 @@
 
 import { get, wordsOf } from "../api";
 import { byId, debounce, embedded, make } from "../dom";
+import { latest } from "../live";
 import { toast } from "../toasts";
 import { moment } from "../words";
 import { status } from "../status";
-import { cell, choice, Rows } from "./parts";
+import { Rows } from "../rows";
+import { cell, choice } from "./parts";
 
 interface Line {
   seq: number;
@@ -28,6 +30,7 @@ const KINDS: Record<string, string> = {
   model: "Model",
   job: "Job",
   tool: "Tool",
+  studio: "Studio",
 };
 
 export function start(): void {
@@ -56,13 +59,17 @@ export function start(): void {
     older.hidden = next === null;
     for (const who of page.people) choice(byId<HTMLSelectElement>("who"), who, nameOf(who));
   };
+  const ask = latest((asked: URLSearchParams) => get<Page>(`/audit?${asked}`));
   const load = (before: number | null): void => {
     const asked = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") asked.set(name, String(value));
     if (before !== null) asked.set("before", String(before));
-    get<Page>(`/audit?${asked}`)
-      .then((page) => show(page, before !== null))
-      .catch((e: unknown) => toast(wordsOf(e), { bad: true }));
+    // What is older is older than what is shown: nothing of other filters is put below it.
+    older.disabled = before === null;
+    ask(asked)
+      .then((page) => page && show(page, before !== null))
+      .catch((e: unknown) => toast(wordsOf(e), { bad: true }))
+      .finally(() => (older.disabled = false));
   };
   form.addEventListener("submit", (e) => e.preventDefault());
   form.addEventListener("change", () => load(null));

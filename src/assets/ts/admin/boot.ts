@@ -1,12 +1,13 @@
 // How the studio started and how its repositories stand; sync, go to another commit, take a rewritten history, pin a host's key.
 // Looked at anew while the page is seen.
 
-import { get, send } from "../api";
+import { get, send, wordsOf } from "../api";
 import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { moment } from "../words";
 import { status, type Mark } from "../status";
-import { ask, showLost, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { whileSeen } from "../live";
 
 interface Commit {
   id: string;
@@ -107,7 +108,7 @@ function acts(repo: Repo): Node[] {
       }),
     );
   }
-  if (repo.report?.commit) button("Another commit", () => void choose(repo));
+  if (repo.report?.commit) button("Another commit", () => void choose(repo).catch((e: unknown) => toast(wordsOf(e), { bad: true })));
   return out;
 }
 
@@ -181,12 +182,12 @@ export function start(): void {
     setText(link, now.syncing ? "Watch the sync" : "The last sync");
   };
   show(embedded<State>("boot"));
-  again = whileSeen(EVERY_MS, async () => show(await get<State>("/boot")), showLost);
+  again = whileSeen(EVERY_MS, async () => show(await get<State>("/boot")));
   byId("sync").addEventListener("click", () => {
     byId("sync").ariaBusy = "true";
     syncNow().catch((e: unknown) => {
       byId("sync").ariaBusy = null;
-      toast(e instanceof Error ? e.message : String(e), { bad: true });
+      toast(wordsOf(e), { bad: true });
     });
   });
 }

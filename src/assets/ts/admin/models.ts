@@ -7,7 +7,10 @@ import { toast } from "../toasts";
 import { pieces } from "../uploads";
 import { bytes, duration, plural } from "../words";
 import { status } from "../status";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, clearProblems, showProblems } from "./parts";
 
 interface Model {
   id: string;
@@ -239,5 +242,5 @@ export function start(): void {
   show(embedded<All>("boot"));
   startFetching();
   startUploading();
-  again = whileSeen(EVERY_MS, async () => show(await get<All>("/admin/models")), showLost);
+  again = whileSeen(EVERY_MS, async () => show(await get<All>("/admin/models")));
 }

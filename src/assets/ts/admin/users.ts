@@ -7,7 +7,10 @@ import { startMenus } from "../menus";
 import { toast } from "../toasts";
 import { count, moment, plural } from "../words";
 import { status } from "../status";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, clearProblems, showProblems } from "./parts";
 
 interface User {
   id: string;
@@ -227,5 +230,5 @@ export function start(): void {
   };
   show(embedded<Users>("boot"));
   startAdding();
-  again = whileSeen(EVERY_MS, async () => show(await get<Users>("/users")), showLost);
+  again = whileSeen(EVERY_MS, async () => show(await get<Users>("/users")));
 }

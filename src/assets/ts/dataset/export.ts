@@ -2,7 +2,7 @@
 
 import { send } from "../api";
 import { all, make, setText } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { field } from "./naming";
 import type { Dataset } from "./shapes";
 

@@ -2,7 +2,7 @@
 
 import { send } from "../api";
 import { make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { toast } from "../toasts";
 import { plural } from "../words";
 import { field } from "./naming";

@@ -2,7 +2,7 @@
 
 import { send } from "../api";
 import { make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import type { Dataset } from "./shapes";
 
 /** A labelled field with a line of help below it; what is typed into may stand in a box of its own. */

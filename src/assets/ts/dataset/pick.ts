@@ -3,7 +3,7 @@
 import { check } from "easel:icons";
 import { get, send } from "../api";
 import { icon, make, setText } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { toast } from "../toasts";
 import type { Artifact } from "../types";
 import { plural } from "../words";

@@ -2,7 +2,7 @@
 
 import { send, wordsOf } from "../api";
 import { debounce, make, setText } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { toast } from "../toasts";
 import { plural } from "../words";
 import { field } from "./naming";

@@ -3,7 +3,7 @@
 import { chevronDown } from "easel:icons";
 import { send, wordsOf } from "../api";
 import { icon, make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { toast } from "../toasts";
 import { field } from "./naming";
 
