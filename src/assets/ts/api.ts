@@ -27,6 +27,12 @@ export class ApiError extends Error {
   get unreachable(): boolean {
     return this.status === 0;
   }
+
+  /** Easel itself said nothing: the connection is gone, or what stands before it answered in its place. The same may succeed in
+   * a moment, and what was asked may have been done. */
+  get unanswered(): boolean {
+    return this.status === 0 || (this.status >= 502 && this.status <= 504 && !("detail" in this.answer));
+  }
 }
 
 const BASE = "/api/v1";
@@ -73,6 +79,22 @@ export async function send<T>(method: string, path: string, body?: unknown, opti
   });
   const text = await answer.text();
   return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** Waits before something is asked again; ends as a request does when it is called off. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    const off = (): void => {
+      clearTimeout(timer);
+      fail(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", off);
+      done();
+    }, ms);
+    if (signal?.aborted) off();
+    signal?.addEventListener("abort", off, { once: true });
+  });
 }
 
 /** The words of any error, for a toast or a line below a field. */
