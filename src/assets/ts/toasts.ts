@@ -37,7 +37,7 @@ export function toast(text: string, options: { action?: Action; bad?: boolean; l
   const remove = (): void => {
     clearTimeout(timer);
     box.remove();
-    if (pending === action) pending = null;
+    if (pending === mine) pending = null;
   };
   const start = (): void => {
     clearTimeout(timer);
@@ -49,8 +49,8 @@ export function toast(text: string, options: { action?: Action; bad?: boolean; l
   };
   button?.addEventListener("click", act);
   close.addEventListener("click", remove);
-  if (action) pending = { label: action.label, run: act };
-  pending = action ? { label: action.label, run: act } : null;
+  const mine = action ? { label: action.label, run: act } : null;
+  pending = mine;
   holder.replaceChildren(box);
   dismiss = remove;
   start();

@@ -3,7 +3,6 @@
 import { keyRound, link, lock, pencil, shield, shieldQuestionMark, userRoundX } from "easel:icons";
 import { get, send, wordsOf } from "../api";
 import { byId, embedded, icon, make } from "../dom";
-import { startMenus } from "../menus";
 import { toast } from "../toasts";
 import { count, moment, plural } from "../words";
 import { status } from "../status";
@@ -226,7 +225,6 @@ export function start(): void {
     rows.show(users);
     notices.show([...users.filter((u) => u.pending === "admin" && !u.disabled), ...problems]);
     byId("notices").hidden = byId("notices").childElementCount === 0;
-    startMenus();
   };
   show(embedded<Users>("boot"));
   startAdding();

@@ -98,8 +98,10 @@ export class Jobs {
     const job = this.jobs.get(temporary);
     this.jobs.delete(temporary);
     this.submitting -= 1;
-    if (job && !this.jobs.has(id)) this.jobs.set(id, { ...job, id, sending: false });
+    // One that an answer was lost of may be known by now, or over.
+    if (job && !this.jobs.has(id) && !this.seqs.has(id)) this.jobs.set(id, { ...job, id, sending: false });
     if (this.looking?.kind === "job" && this.looking.id === temporary) this.looking = { kind: "job", id };
+    if (!this.jobs.has(id)) this.lookBeyond(id);
     for (const event of this.held.splice(0)) this.take(event);
     this.changed();
   }
@@ -179,6 +181,11 @@ export class Jobs {
   /** A done job becomes its pictures where it stood. */
   private finish(id: string): void {
     this.jobs.delete(id);
+    this.lookBeyond(id);
+  }
+
+  /** Whoever looked at a job that is not here any more looks at its first picture. */
+  private lookBeyond(id: string): void {
     if (this.looking?.kind !== "job" || this.looking.id !== id) return;
     const first = this.pictures.find((p) => p.job === id);
     if (first) this.looking = { kind: "picture", id: first.id };
