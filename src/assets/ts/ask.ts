@@ -55,3 +55,15 @@ export function ask(question: Question): void {
   document.body.append(dialog);
   dialog.showModal();
 }
+
+/** A labelled field with a line of help below it; what is typed into may stand in a box of its own. */
+export function field(label: string, box: HTMLElement, help?: string): HTMLElement {
+  const id = box.id || (box.querySelector("select")?.id ?? "");
+  return make(
+    "div",
+    { class: "field" },
+    make("label", { for: id }, label),
+    box,
+    help ? make("p", { class: "meta", id: `${id}-help` }, help) : null,
+  );
+}

@@ -2,14 +2,14 @@
 // through the stream of events.
 
 import { ApiError, get, request, send, wordsOf } from "./api";
-import { ask } from "./ask";
+import { ask, field } from "./ask";
 import { byId, debounce, embedded, make, setText } from "./dom";
 import { Bringing } from "./dataset/bring";
 import { Sizes } from "./dataset/buckets";
 import { Card } from "./dataset/card";
 import { askExport } from "./dataset/export";
 import { askModel } from "./dataset/model";
-import { askName, field } from "./dataset/naming";
+import { askName } from "./dataset/naming";
 import { askPick } from "./dataset/pick";
 import { askReplace, undo } from "./dataset/replace";
 import type { Cut, Now, Picture } from "./dataset/shapes";
