@@ -117,7 +117,8 @@ function fail(error: ApiError): void {
   const since = hour(new Date());
   const tick = (): void => {
     const why = error.unreachable ? `Easel does not answer since ${since}.` : error.message;
-    setText(byId("failed-text"), `${why} Nothing is lost: it tries again by itself, next in ${left} s.`);
+    setText(byId("failed-text"), `${why} Nothing is lost: it tries again by itself.`);
+    setText(byId("failed-next"), `Next in ${left} s.`);
     left -= 1;
     retry = left < 0 ? setTimeout(() => void load()) : setTimeout(tick, 1000);
   };
