@@ -23,20 +23,12 @@ interface Page {
   people: string[];
 }
 
-const KINDS: Record<string, string> = {
-  "admin-mode": "Admin mode",
-  profile: "Profile",
-  key: "Key and links",
-  model: "Model",
-  job: "Job",
-  tool: "Tool",
-  studio: "Studio",
-};
-
 export function start(): void {
   const boot = embedded<{ page: Page; names: Record<string, string> }>("boot");
   const nameOf = (who: string): string => boot.names[who] ?? who;
   const form = byId<HTMLFormElement>("filters");
+  // The words for what a line is about are those of the filter.
+  const kinds = new Map([...byId<HTMLSelectElement>("kind").options].map((option) => [option.value, option.text]));
   const older = byId<HTMLButtonElement>("older");
   const rows = new Rows<Line>(byId("lines"), (l) => String(l.seq), (line) =>
     make(
@@ -45,7 +37,7 @@ export function start(): void {
       cell(null, "quiet nowrap", make("time", { datetime: line.at, title: line.at }, moment(new Date(line.at)))),
       cell(null, "nowrap", make("b", {}, nameOf(line.who))),
       cell(null, "wrap wide", line.refused ? make("span", { class: "row" }, status("bad", "Refused"), line.what) : line.what),
-      cell("About", "quiet nowrap", KINDS[line.kind] ?? line.kind),
+      cell("About", "quiet nowrap", kinds.get(line.kind) ?? line.kind),
     ),
   );
   let items: Line[] = [];
