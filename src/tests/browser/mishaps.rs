@@ -45,7 +45,7 @@ async fn hide_and_show(b: &Browser) {
 /// Presses a key, and holds it for so many repetitions.
 async fn press(b: &Browser, key: &str, ctrl: bool, repeats: u32) {
     let script = format!(
-        "const at = document.activeElement ?? document.body; for (let i = 0; i <= {repeats}; i += 1) at.dispatchEvent(new \
+        "for (let i = 0; i <= {repeats}; i += 1) (document.activeElement ?? document.body).dispatchEvent(new \
          KeyboardEvent('keydown', {{key: '{key}', ctrlKey: {ctrl}, repeat: i > 0, bubbles: true, cancelable: true}})); return true"
     );
     b.run(&script).await;
