@@ -98,6 +98,8 @@ async fn every_admin_page_in_both_themes_and_widths() {
         b.run(&format!("return fetch('/api/v1/jobs', {{method: 'POST', body: JSON.stringify({body})}}).then(r => r.status)"))
             .await;
     }
+    // What the studio asks by itself is answered before its profile goes.
+    b.until("it has asked", "return document.querySelector('#before').textContent !== ''").await;
     b.run("document.querySelector('form[action=\"/switch\"]').requestSubmit(); return true").await;
     b.see(".profile-card").await;
     enter_admin_mode(&b, &program).await;
