@@ -280,6 +280,7 @@ async fn the_painter_leaves_keys_to_whom_they_belong() {
     // However many there were, one press is one step, and the limit is that of the last.
     b.click("#mask-open").await;
     b.see("#mask-canvas").await;
+    b.see("#brush-number").await;
     b.run("const n = document.querySelector('#brush-number'); n.value = '300'; n.dispatchEvent(new Event('change')); n.focus(); return true")
         .await;
     press(&b, "ArrowUp", false, 0).await;
