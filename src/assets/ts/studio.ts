@@ -104,8 +104,11 @@ function refuse(e: unknown): void {
 /** Leads to the first field that cannot be taken as it is. */
 function showWrong(): void {
   const invalid = document.querySelector<HTMLElement>("#composer [aria-invalid=true]");
-  if (invalid) openSettings();
-  invalid?.focus();
+  if (!invalid) return;
+  openSettings();
+  invalid.focus({ preventScroll: true });
+  // With the sentence below it.
+  invalid.scrollIntoView({ block: "center" });
 }
 
 async function cancel(): Promise<void> {
