@@ -74,14 +74,19 @@ fn need_node() {
     }
 }
 
-/// `npm ci`, only when the lock file differs from the one installed last.
+/// `npm ci`, only when the lock file differs from the one installed last. One build at a time: cargo locks each profile for
+/// itself, and they share the packages.
 fn install(here: &Path, shared: &Path) {
+    fs::create_dir_all(shared).expect("target is writable");
+    let turn = fs::File::create(shared.join("installing")).expect("target is writable");
+    if let Err(e) = turn.lock() {
+        println!("cargo::warning=the packages of the pages are not locked against another build: {e}");
+    }
     let lock = fs::read(here.join("package-lock.json")).expect("the lock file is part of the package");
     let stamp = shared.join("installed.lock");
     if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return;
     }
-    fs::create_dir_all(shared).expect("target is writable");
     for file in ["package.json", "package-lock.json"] {
         fs::copy(here.join(file), shared.join(file)).expect("target is writable");
     }

@@ -239,22 +239,41 @@ impl Artifacts {
         self.store.read(move |c| store::artifacts::neighbours(c, &profile, &id)).await
     }
 
-    /// Deletes a picture; for [`UNDO`] it can be restored. False where there is none.
+    /// Deletes pictures, all or none; for [`UNDO`] they can be restored. The ids of those that were there.
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn delete(&self, profile: &ProfileId, id: &str) -> Result<bool, StoreError> {
-        let (profile, id, now) = (profile.clone(), id.to_owned(), self.clock.ms());
-        self.store.run(move |c| store::artifacts::delete(c, &profile, &id, now)).await
+    pub async fn delete(&self, profile: &ProfileId, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let (profile, now) = (profile.clone(), self.clock.ms());
+        self.each(ids, move |c, id| store::artifacts::delete(c, &profile, id, now)).await
     }
 
-    /// Takes a deletion back. False where it is too late.
+    /// Takes deletions back, all or none. The ids of those that it was not too late for.
     ///
     /// # Errors
     /// When the store refuses.
-    pub async fn restore(&self, profile: &ProfileId, id: &str) -> Result<bool, StoreError> {
-        let (profile, id, since) = (profile.clone(), id.to_owned(), self.clock.ms() - UNDO.as_millis() as i64);
-        self.store.run(move |c| store::artifacts::restore(c, &profile, &id, since)).await
+    pub async fn restore(&self, profile: &ProfileId, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let (profile, since) = (profile.clone(), self.clock.ms() - UNDO.as_millis() as i64);
+        self.each(ids, move |c, id| store::artifacts::restore(c, &profile, id, since)).await
+    }
+
+    /// Changes each of these in one transaction; those that were changed.
+    async fn each(
+        &self,
+        ids: Vec<String>,
+        change: impl Fn(&store::Connection, &str) -> Result<bool, StoreError> + Send + 'static,
+    ) -> Result<Vec<String>, StoreError> {
+        let all = move |c: &mut store::Connection| {
+            let (transaction, mut changed) = (c.transaction()?, Vec::new());
+            for id in ids {
+                if change(&transaction, &id)? {
+                    changed.push(id);
+                }
+            }
+            transaction.commit()?;
+            Ok(changed)
+        };
+        self.store.run(all).await
     }
 
     /// Unlinks what was deleted long enough ago.

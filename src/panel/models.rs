@@ -173,6 +173,7 @@ impl Models {
             url: plain.then(|| wish.url.expose().to_owned()),
             bytes: None,
             sha256: wish.sha256.clone(),
+            mark: None,
             created: self.0.clock.ms(),
         };
         let id = row.id.clone();
@@ -251,10 +252,11 @@ impl Models {
             let mut arrivals = self.arrivals();
             arrivals.retain(|_, a| a.view.state != "done");
             if arrivals.values().any(twice) {
-                return Err(ModelError::Clash("A model of this name is on its way already.".into()));
+                let words = "Another file of this name is on its way already. Cancel that one first, or give this one another name.";
+                return Err(ModelError::Clash(words.into()));
             }
             if arrivals.len() >= MOST {
-                return Err(ModelError::TooLarge(format!("{MOST} models are on their way. Put away those that failed.")));
+                return Err(ModelError::TooLarge(format!("{MOST} models are on their way. Dismiss those that failed.")));
             }
             arrivals.insert(row.id.clone(), Arrival::new(&row, wish));
         }

@@ -1,5 +1,7 @@
 // The admin pages: one script, and the part of the page that is open loaded behind it.
 
+import { NOT_LOADED, toast } from "./toasts";
+
 const page = document.querySelector<HTMLElement>("[data-admin-page]")?.dataset.adminPage;
 
 const pages: Record<string, () => Promise<{ start: () => void }>> = {
@@ -14,4 +16,9 @@ const pages: Record<string, () => Promise<{ start: () => void }>> = {
   debug: () => import("./admin/debug"),
 };
 
-void pages[page ?? ""]?.().then((part) => part.start());
+pages[page ?? ""]?.()
+  .then((part) => part.start())
+  .catch((e: unknown) => {
+    toast(NOT_LOADED, { bad: true });
+    throw e;
+  });

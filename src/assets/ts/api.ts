@@ -27,13 +27,16 @@ export class ApiError extends Error {
   get unreachable(): boolean {
     return this.status === 0;
   }
+
+  /** Easel itself said nothing: the connection is gone, or what stands before it answered in its place. The same may succeed in
+   * a moment, and what was asked may have been done. */
+  get unanswered(): boolean {
+    return this.status === 0 || (this.status >= 502 && this.status <= 504 && !("detail" in this.answer));
+  }
 }
 
 const BASE = "/api/v1";
-/** What only an admin in admin mode may ask. */
-const ADMINS = /^\/(admin\/|system|logs|audit|users|vision)/;
-
-/** The login is gone: every page starts again at the door, and comes back to where it was. */
+/** The login is gone: every page starts again at the door. */
 function toTheDoor(): void {
   location.assign("/");
 }
@@ -54,8 +57,8 @@ export async function request(path: string, options: RequestInit = {}): Promise<
     throw new ApiError("Easel does not answer. Nothing is lost; try again in a moment.", 0);
   }
   if (answer.status === 401) toTheDoor();
-  // An admin page whose admin mode has ended asks for the password again.
-  if (answer.status === 403 && document.body.dataset.admin !== undefined && path.match(ADMINS)) location.assign("/admin");
+  // Whatever an admin page asks needs admin mode: where it has ended, the password is asked for again.
+  if (answer.status === 403 && document.querySelector("[data-admin-page]")) location.assign("/admin");
   if (answer.ok && options.method && options.method !== "HEAD") dispatchEvent(new Event("easel:used"));
   if (!answer.ok) throw await problemOf(answer);
   return answer;
@@ -76,6 +79,22 @@ export async function send<T>(method: string, path: string, body?: unknown, opti
   });
   const text = await answer.text();
   return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** Waits before something is asked again; ends as a request does when it is called off. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    const off = (): void => {
+      clearTimeout(timer);
+      fail(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", off);
+      done();
+    }, ms);
+    if (signal?.aborted) off();
+    signal?.addEventListener("abort", off, { once: true });
+  });
 }
 
 /** The words of any error, for a toast or a line below a field. */

@@ -2,20 +2,21 @@
 // through the stream of events.
 
 import { ApiError, get, request, send, wordsOf } from "./api";
-import { ask, showLost } from "./admin/parts";
+import { ask, field } from "./ask";
 import { byId, debounce, embedded, make, setText } from "./dom";
 import { Bringing } from "./dataset/bring";
 import { Sizes } from "./dataset/buckets";
 import { Card } from "./dataset/card";
 import { askExport } from "./dataset/export";
 import { askModel } from "./dataset/model";
-import { askName, field } from "./dataset/naming";
+import { askName } from "./dataset/naming";
 import { askPick } from "./dataset/pick";
 import { askReplace, undo } from "./dataset/replace";
 import type { Cut, Now, Picture } from "./dataset/shapes";
 import { TaskStrip } from "./dataset/task";
 import { listen } from "./events";
 import { keys } from "./keys";
+import { whileSeen } from "./live";
 import { toast } from "./toasts";
 import { bytes, plural } from "./words";
 
@@ -102,31 +103,19 @@ function take(now: Now, whole: boolean): void {
   if (cards.size !== before) void sizes.ask();
 }
 
-let asking = false;
-let wanted = false;
 /** Asks for what changed; for everything where the numbers do not fit, since what is gone is not told. */
-async function refresh(): Promise<void> {
-  if (asking) {
-    wanted = true;
-    return;
-  }
-  asking = true;
+async function look(): Promise<void> {
   try {
     const now = await get<Now>(`/datasets/${id}?after=${dataset.version}`);
     take(now, false);
     if (cards.size !== now.dataset.pictures) take(await get<Now>(`/datasets/${id}`), true);
-    showLost(null);
   } catch (e) {
-    if (e instanceof ApiError && e.status === 404) location.assign("/datasets");
-    else showLost(wordsOf(e));
-  }
-  asking = false;
-  if (wanted) {
-    wanted = false;
-    void refresh();
+    if (!(e instanceof ApiError && e.status === 404)) throw e;
+    location.assign("/datasets");
   }
 }
-const soon = debounce(250, () => void refresh());
+const refresh = whileSeen(() => null, look);
+const soon = debounce(250, refresh);
 
 /** At once; for 30 seconds it can be brought back. */
 function remove(picture: Picture): void {
@@ -147,7 +136,7 @@ function remove(picture: Picture): void {
     .then(() => sizes.ask())
     .catch((e: unknown) => {
       toast(wordsOf(e), { bad: true });
-      void refresh();
+      refresh();
     });
 }
 
@@ -181,7 +170,7 @@ function start(): void {
   const on = (button: string, run: () => void): void => document.getElementById(button)?.addEventListener("click", run);
   on("pick", () => askPick(id, soon));
   on("export", () => askExport(dataset));
-  on("rename", () => askName(dataset, () => void refresh()));
+  on("rename", () => askName(dataset, refresh));
   on("delete", askDelete);
   on("folder", askFolder);
   on("replace", () => askReplace(id));
@@ -200,9 +189,6 @@ function start(): void {
   );
   new Bringing(id, soon);
   addEventListener("pagehide", () => cards.forEach((card) => card.caption.leave()));
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") soon();
-  });
   listen(boot.seq, (event) => {
     if (event.type !== "dataset" || event.dataset !== id) return;
     if (event.version === null) return location.assign("/datasets");

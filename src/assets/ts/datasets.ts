@@ -1,15 +1,15 @@
 // The list of datasets: a card for each, made and named here; for admins the vision model. Drawn anew when the panel says
 // that one has changed.
 
-import { get, wordsOf } from "./api";
+import { get } from "./api";
 import { byId, debounce, embedded, make } from "./dom";
 import { listen } from "./events";
+import { whileSeen } from "./live";
 import { askName } from "./dataset/naming";
 import type { Dataset } from "./dataset/shapes";
 import { askVision, type Vision } from "./dataset/vision";
-import { toast } from "./toasts";
 import { bytes, moment, plural } from "./words";
-import { Rows } from "./admin/parts";
+import { Rows } from "./rows";
 
 interface Listed extends Dataset {
   covers: string[];
@@ -57,11 +57,11 @@ function draw(items: Listed[]): void {
   byId("new").hidden = items.length === 0;
 }
 
-const refresh = debounce(300, () => {
-  get<{ items: Listed[] }>("/datasets")
-    .then(({ items }) => draw(items))
-    .catch((e: unknown) => toast(wordsOf(e), { bad: true }));
-});
+const refresh = whileSeen(
+  () => null,
+  async () => draw((await get<{ items: Listed[] }>("/datasets")).items),
+);
+const soon = debounce(300, refresh);
 
 function askNew(): void {
   askName(null, (made) => location.assign(`/datasets/${made.id}`));
@@ -72,8 +72,5 @@ byId("new").addEventListener("click", askNew);
 byId("first").addEventListener("click", askNew);
 document.getElementById("vision")?.addEventListener("click", () => askVision(boot.vision, boot.homes, (v) => (boot.vision = v)));
 listen(boot.seq, (event) => {
-  if (event.type === "dataset") refresh();
-});
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") refresh();
+  if (event.type === "dataset") soon();
 });

@@ -68,7 +68,7 @@ async function guess(form: HTMLFormElement): Promise<void> {
   const page = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
   const error = page.querySelector(`form[action="${form.getAttribute("action") ?? ""}"] .error`);
   // Let in; or the door itself has changed meanwhile.
-  if (answer && (answer.redirected || !error)) {
+  if (answer?.ok && (answer.redirected || !error)) {
     location.assign(answer.url);
     return;
   }
@@ -76,16 +76,19 @@ async function guess(form: HTMLFormElement): Promise<void> {
   for (const old of all(".error", form)) old.remove();
   const field = form.querySelector<HTMLInputElement>("input");
   field?.setAttribute("aria-invalid", "true");
-  field?.closest(".field")?.append(error ?? unreachable());
+  field?.closest(".field")?.append(error ?? failure(answer, `${field.id}-error`));
   field?.focus();
   startWait(form);
 }
 
-function unreachable(): HTMLElement {
+/** No answer, or one that says nothing of the guess. */
+function failure(answer: Response | null, id: string): HTMLElement {
   const line = document.createElement("p");
   line.className = "error";
+  line.id = id;
   line.role = "alert";
-  line.textContent = "Easel does not answer. Try again in a moment.";
+  const why = answer ? `Easel answered ${answer.status}, and did not look at it.` : "Easel does not answer.";
+  line.textContent = `${why} Try again in a moment.`;
   return line;
 }
 
@@ -130,6 +133,7 @@ async function sendForm(form: HTMLFormElement): Promise<void> {
     : { detail: "Easel does not answer. Nothing was changed." };
   form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
   for (const line of all(".error", form)) line.hidden = true;
+  for (const field of all("[aria-invalid]", form)) field.removeAttribute("aria-invalid");
   if (answer?.ok) {
     sessionStorage.setItem("easel.done", form.dataset.done ?? "");
     location.assign(said.next ?? location.href);

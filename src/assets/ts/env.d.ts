@@ -10,7 +10,6 @@ declare module "easel:icons" {
   export const chevronLeft: string;
   export const chevronRight: string;
   export const circleAlert: string;
-  export const circleStop: string;
   export const clock: string;
   export const contrast: string;
   export const copy: string;
@@ -21,7 +20,6 @@ declare module "easel:icons" {
   export const ellipsis: string;
   export const eraser: string;
   export const eye: string;
-  export const folderOutput: string;
   export const grid3x3: string;
   export const hardDriveDownload: string;
   export const history: string;
@@ -38,7 +36,6 @@ declare module "easel:icons" {
   export const lock: string;
   export const lockOpen: string;
   export const logOut: string;
-  export const maximize: string;
   export const minimize2: string;
   export const notebookText: string;
   export const pencil: string;
@@ -56,7 +53,6 @@ declare module "easel:icons" {
   export const settings2: string;
   export const shield: string;
   export const shieldQuestionMark: string;
-  export const slidersHorizontal: string;
   export const square: string;
   export const sunMoon: string;
   export const terminal: string;

@@ -6,7 +6,7 @@ import { listen } from "./events";
 import { Grid } from "./gallery/grid";
 import { Source } from "./gallery/source";
 import { goTo, keys } from "./keys";
-import { deletePictures } from "./pictures";
+import { deletePictures, offerUndo } from "./pictures";
 import { recall, remember } from "./settings";
 import { startDrag } from "./studio/drop";
 import { toast } from "./toasts";
@@ -117,7 +117,8 @@ function fail(error: ApiError): void {
   const since = hour(new Date());
   const tick = (): void => {
     const why = error.unreachable ? `Easel does not answer since ${since}.` : error.message;
-    setText(byId("failed-text"), `${why} Nothing is lost: it tries again by itself, next in ${left} s.`);
+    setText(byId("failed-text"), `${why} Nothing is lost: it tries again by itself.`);
+    setText(byId("failed-next"), `Next in ${left} s.`);
     left -= 1;
     retry = left < 0 ? setTimeout(() => void load()) : setTimeout(tick, 1000);
   };
@@ -173,9 +174,9 @@ function remove(ids: string[]): void {
   total -= ids.length;
   show();
   if (focused) grid.focus(grid.focused);
-  void deletePictures(ids, () => {
-    back();
-    total += ids.length;
+  void deletePictures(ids, (again) => {
+    back(new Set(again));
+    total += again.length;
     show();
   });
 }
@@ -312,6 +313,7 @@ function start(): void {
   startDrag((element) => element.closest<HTMLElement>(".tile")?.dataset.id);
   show();
   if (boot.total > boot.items.length || filtered()) void load();
+  offerUndo(() => void load());
   listen(boot.seq, (event) => {
     if (event.type !== "artifact" || filtered()) return;
     source.add(event.artifact);

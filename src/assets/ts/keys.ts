@@ -2,6 +2,7 @@
 // be switched off.
 
 import { byId, make } from "./dom";
+import { toast } from "./toasts";
 
 export interface Key {
   /** As `KeyboardEvent.key`, with modifiers in the order Ctrl, Alt, Shift: "Ctrl+Enter", "g", "Shift+X". */
@@ -12,11 +13,17 @@ export interface Key {
   run?: (event: KeyboardEvent) => boolean | void;
   /** Also while the caret is in a field. */
   inFields?: boolean;
+  /** Only then, and then before the keys of the page. */
+  when?: () => boolean;
+  /** Runs again and again while it is held, as arrows do. */
+  repeats?: boolean;
 }
 
 const registered: Key[] = [];
 const singleKeys = (): boolean => document.body.dataset.noShortcuts === undefined;
 let prefix: { key: string; until: number } | null = null;
+/** What was pressed last, where it ran something. */
+let ran: Key | null = null;
 const PREFIX_MS = 1500;
 
 export function keys(...list: Key[]): void {
@@ -41,22 +48,30 @@ export function nameOf(event: KeyboardEvent): string {
 
 function press(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return;
+  // Held, a key is pressed once: a job is submitted, a picture deleted, once.
+  if (event.repeat && !event.key.startsWith("Arrow") && !ran?.repeats) {
+    if (ran) event.preventDefault();
+    return;
+  }
+  ran = null;
   const field = isField(event.target);
   const inDialog = document.querySelector("dialog[open]") !== null;
   let name = nameOf(event);
   if (!field && prefix && prefix.until > event.timeStamp) name = `${prefix.key} ${name}`;
   prefix = null;
-  const single = !/^(Ctrl|Alt)\+/.test(name) && name !== "Escape" && !name.startsWith("Arrow");
+  const single = !/^(Ctrl|Alt)\+/.test(name) && name !== "Escape" && !name.includes("Arrow");
   if (single && (field || !singleKeys()) && name !== "?") {
     if (field) return;
     if (!["Enter", "Delete", " "].includes(name)) return;
   }
   if (inDialog && name !== "?") return;
   if (!field && name === "g") prefix = { key: "g", until: event.timeStamp + PREFIX_MS };
-  for (const key of registered) {
+  const first = registered.filter((key) => key.when?.());
+  for (const key of [...first, ...registered.filter((key) => !key.when)]) {
     if (!key.run || !key.keys.includes(name) || (field && !key.inFields)) continue;
     if (key.run(event) !== false) {
       event.preventDefault();
+      ran = key;
       return;
     }
   }
@@ -83,7 +98,11 @@ function written(name: string): string {
 function setSingleKeys(on: boolean): void {
   document.body.toggleAttribute("data-no-shortcuts", !on);
   const body = new URLSearchParams(on ? { shortcuts: "on" } : {});
-  void fetch("/profile/shortcuts", { method: "POST", credentials: "same-origin", headers: { accept: "application/json" }, body });
+  const headers = { accept: "application/json" };
+  fetch("/profile/shortcuts", { method: "POST", credentials: "same-origin", headers, body })
+    .then((answer) => answer.ok)
+    .catch(() => false)
+    .then((kept) => kept || toast("It is so on this page, but could not be kept.", { bad: true }));
 }
 
 export function listKeys(): void {
@@ -132,6 +151,8 @@ export function startKeys(): void {
   keys(
     { group: "Anywhere", says: "Studio", keys: ["g s"], run: () => location.assign("/studio") },
     { group: "Anywhere", says: "Gallery", keys: ["g g"], run: () => location.assign("/gallery") },
+    { group: "Anywhere", says: "Datasets", keys: ["g d"], run: () => location.assign("/datasets") },
+    { group: "Anywhere", says: "Tools", keys: ["g t"], run: () => location.assign("/tools") },
     { group: "Anywhere", says: "This list", keys: ["?"], run: listKeys },
   );
   addEventListener("keydown", press);

@@ -2,24 +2,23 @@
 
 import { all } from "./dom";
 
-const started = new WeakSet<HTMLDetailsElement>();
+const open = (): HTMLDetailsElement[] => all<HTMLDetailsElement>("details.menu[open]");
 
-/** A menu closes when the focus or a click goes elsewhere, and on Escape, which gives the focus back. */
+/** A menu closes when the focus or a click goes elsewhere, and on Escape, which gives the focus back: every one, also those
+ * that are made later. */
 export function startMenus(): void {
-  for (const menu of all<HTMLDetailsElement>("details.menu")) {
-    if (started.has(menu)) continue;
-    started.add(menu);
-    addEventListener("pointerdown", (e) => {
-      if (menu.open && !menu.contains(e.target as Node)) menu.open = false;
-    });
-    menu.addEventListener("focusout", (e) => {
-      if (e.relatedTarget && !menu.contains(e.relatedTarget as Node)) menu.open = false;
-    });
-    menu.addEventListener("keydown", (e) => {
-      if (e.key !== "Escape" || !menu.open) return;
-      menu.open = false;
-      menu.querySelector("summary")?.focus();
-      e.preventDefault();
-    });
-  }
+  document.addEventListener("pointerdown", (e) => {
+    for (const menu of open()) if (!menu.contains(e.target as Node)) menu.open = false;
+  });
+  document.addEventListener("focusout", (e) => {
+    const to = e.relatedTarget as Node | null;
+    for (const menu of open()) if (to && menu.contains(e.target as Node) && !menu.contains(to)) menu.open = false;
+  });
+  document.addEventListener("keydown", (e) => {
+    const menu = e.key === "Escape" && !document.querySelector("dialog[open]") ? open().at(-1) : undefined;
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+    e.preventDefault();
+  });
 }

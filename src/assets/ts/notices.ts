@@ -42,8 +42,9 @@ export function notice(one: Notice, act: (path: string) => Promise<void>): HTMLE
 
 /** The countdown of a pod that nobody uses, above whatever page is open. */
 class Countdown {
-  private readonly left = make("span", { class: "num" });
-  private readonly text = make("p");
+  /** Ticks, and is read when somebody goes there; what is read out by itself stands still. */
+  private readonly left = make("span", { class: "num", role: "timer" });
+  private readonly text = make("p", { role: "alert" });
   private readonly element: HTMLElement;
   private until = 0;
 
@@ -51,7 +52,7 @@ class Countdown {
     const keep = make("button", { type: "button", class: "btn btn--main" }, "Keep it running");
     keep.addEventListener("click", () => void this.keep(keep));
     const title = make("h2", {}, "This pod stops in ", this.left);
-    this.element = make("aside", { class: "countdown", id: "countdown", role: "alert", hidden: true }, icon(hourglass), make("div", {}, title, this.text), keep);
+    this.element = make("aside", { class: "countdown", id: "countdown", hidden: true }, icon(hourglass), make("div", {}, title, this.text), keep);
     document.body.append(this.element);
     setInterval(() => this.tick(), 1_000);
   }

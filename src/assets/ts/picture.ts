@@ -2,7 +2,7 @@
 
 import { embedded, setText, byId, all } from "./dom";
 import { keys } from "./keys";
-import { deletePictures } from "./pictures";
+import { deleteAndLeave, offerUndo } from "./pictures";
 import { remember } from "./settings";
 import { startDrag } from "./studio/drop";
 import { toast } from "./toasts";
@@ -36,26 +36,16 @@ async function copyPrompt(): Promise<void> {
   }
 }
 
-/** Deleting moves on to the next picture, which shows the way back. */
-function remove(): void {
-  sessionStorage.setItem("easel.deleted", picture.id);
+/** Deleting moves on to the next picture, once it is done. */
+let leaving = false;
+async function remove(): Promise<void> {
+  if (leaving) return;
+  leaving = true;
   const next = older ?? newer;
-  void deletePictures([picture.id], () => location.reload()).then(() => location.assign(next ? `/picture/${next}` : "/gallery"));
-}
-
-/** After the move: undo is still possible. */
-function offerUndo(): void {
-  const id = sessionStorage.getItem("easel.deleted");
-  sessionStorage.removeItem("easel.deleted");
-  if (!id || id === picture.id) return;
-  const restore = async (): Promise<void> => {
-    const answer = await fetch(`/api/v1/artifacts/${id}/restore`, { method: "POST", credentials: "same-origin" }).catch(
-      () => null,
-    );
-    if (answer?.ok) location.assign(`/picture/${id}`);
-    else toast("It is too late: the picture is gone.", { bad: true });
-  };
-  toast("1 picture deleted", { action: { label: "Undo", run: () => void restore() } });
+  byId("delete").ariaBusy = "true";
+  await deleteAndLeave(picture.id, next ? `/picture/${next}` : "/gallery");
+  byId("delete").ariaBusy = null;
+  leaving = false;
 }
 
 const group = "Picture";
@@ -66,14 +56,14 @@ keys(
   { group, says: "Use as reference", keys: ["r"], run: () => handOver("reference") },
   { group, says: "Paint a mask", keys: ["m"], run: () => handOver("mask") },
   { group, says: "Download", keys: ["d"], run: () => byId("download").click() },
-  { group, says: "Delete, can be undone", keys: ["Delete"], run: remove },
+  { group, says: "Delete, can be undone", keys: ["Delete"], run: () => void remove() },
   { group, says: "Back to the gallery", keys: ["Escape"], run: () => location.assign("/gallery") },
 );
 for (const button of all("[data-hand]"))
   button.addEventListener("click", () => handOver(button.dataset.hand as "settings" | "reference" | "mask"));
 // What was made without words has none to copy.
 document.getElementById("copy")?.addEventListener("click", () => void copyPrompt());
-byId("delete").addEventListener("click", remove);
+byId("delete").addEventListener("click", () => void remove());
 startDrag(() => picture.id);
 setText(byId("made"), moment(created(picture)));
-offerUndo();
+offerUndo((id) => location.assign(`/picture/${id}`));

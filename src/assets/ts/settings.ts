@@ -13,6 +13,14 @@ export function recall<T>(name: string, fallback: T): T {
   }
 }
 
+export function forget(name: string): void {
+  try {
+    localStorage.removeItem(key(name));
+  } catch {
+    // Where nothing is kept, nothing is there.
+  }
+}
+
 export function remember(name: string, value: unknown): void {
   try {
     localStorage.setItem(key(name), JSON.stringify(value));

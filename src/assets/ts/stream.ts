@@ -4,6 +4,8 @@
 import type { Artifact, Job, StreamEvent } from "./types";
 
 const URL_OF_EVENTS = "/api/v1/events";
+/** A tab that is seen says so this often. */
+export const HEARTBEAT_MS = 15_000;
 /** Persisted events kept for pages that join later. */
 const KEPT = 200;
 /** The server ends every stream after 90 s; only a longer silence is worth a word. */
@@ -36,6 +38,8 @@ export class Stream {
   start(after: number | null): void {
     if (this.source || this.retryTimer) return;
     this.last ??= after;
+    // What was true when it stopped says nothing of now: somebody else may have logged in since.
+    this.link = "open";
     this.open();
   }
 

@@ -10,7 +10,9 @@ import { startDrag, startDrop, type Found } from "./studio/drop";
 import { Estimates } from "./studio/estimate";
 import { Form, recipeOf } from "./studio/form";
 import { Jobs, NO_NEWS_MS, type LiveJob, type Picture } from "./studio/jobs";
+import { startMaskKeys } from "./studio/maskkeys";
 import { ReferencePicture } from "./studio/reference";
+import { submitJob } from "./studio/submit";
 import { Stage, type View } from "./studio/stage";
 import { Strip } from "./studio/strip";
 import { Words } from "./studio/words";
@@ -73,6 +75,8 @@ function draw(): void {
 // ── Submitting ──
 let submissions = 0;
 async function submit(chosen?: Draft): Promise<void> {
+  // What is plainly wrong is said here, before anything is sent or put away.
+  if (!chosen && form.check()) return showWrong();
   const wanted = chosen ?? form.read();
   submissions += 1;
   const temporary = `sending-${submissions}`;
@@ -80,8 +84,7 @@ async function submit(chosen?: Draft): Promise<void> {
   jobs.submit(temporary, recipeOf(wanted));
   closeSettings();
   try {
-    const body = chosen ?? { ...wanted, ...(await reference.ready()) };
-    const { id } = await send<{ id: string }>("POST", "/jobs", body, { headers: { "idempotency-key": keyOf() } });
+    const id = await submitJob(chosen ?? { ...wanted, ...(await reference.ready()) });
     jobs.submitted(temporary, id);
     words.used(wanted.prompt ?? "");
     if (!chosen) form.nextSeed();
@@ -92,14 +95,20 @@ async function submit(chosen?: Draft): Promise<void> {
   }
 }
 
-const keyOf = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-
 function refuse(e: unknown): void {
   const rest = e instanceof ApiError && e.fields.length > 0 ? form.complain(e.fields) : wordsOf(e);
-  const invalid = document.querySelector<HTMLElement>("#composer [aria-invalid=true]");
-  if (invalid) openSettings();
-  invalid?.focus();
+  showWrong();
   if (rest) toast(rest, { bad: true });
+}
+
+/** Leads to the first field that cannot be taken as it is. */
+function showWrong(): void {
+  const invalid = document.querySelector<HTMLElement>("#composer [aria-invalid=true]");
+  if (!invalid) return;
+  openSettings();
+  invalid.focus({ preventScroll: true });
+  // With the sentence below it.
+  invalid.scrollIntoView({ block: "center" });
 }
 
 async function cancel(): Promise<void> {
@@ -154,7 +163,7 @@ const actions = {
   download: withPicture(() => byId("download").click()),
   delete: withPicture((p) => {
     const back = jobs.remove(p.id);
-    void deletePictures([p.id], back);
+    void deletePictures([p.id], (again) => again.forEach(back));
   }),
 };
 
@@ -256,7 +265,8 @@ function startFrom(prompt: string): void {
 function putAway(): boolean {
   const job = jobs.seen;
   if (!job || !("state" in job) || (job.state !== "failed" && job.state !== "parked")) return false;
-  remember("put-away", [job.id, ...put].slice(0, 50));
+  put.unshift(job.id);
+  remember("put-away", put.slice(0, 50));
   jobs.forget(job.id);
   return true;
 }
@@ -312,11 +322,6 @@ function startKeyboard(): void {
     { group: group2, says: "Delete, can be undone", keys: ["Delete"], run: () => actions.delete() || putAway() },
     { group: group2, says: "Colour of the wall", keys: ["w"], run: nextTone },
     { group: group2, says: "Fit, 1:1", keys: ["z"], run: toggleZoom },
-    { group: "Mask", says: "Brush, eraser, swap", keys: ["b", "e", "x"] },
-    { group: "Mask", says: "Size", keys: ["[", "]"] },
-    { group: "Mask", says: "Move the brush, paint", keys: ["Arrows", " "] },
-    { group: "Mask", says: "Undo, redo", keys: ["Ctrl+z", "Ctrl+Shift+z"] },
-    { group: "Mask", says: "Done", keys: ["Enter"] },
     {
       group,
       says: "Close the settings",
@@ -324,6 +329,10 @@ function startKeyboard(): void {
       inFields: true,
       run: () => (composer.hasAttribute("data-open") ? closeSettings() : false),
     },
+  );
+  startMaskKeys(
+    () => reference.openPainter,
+    () => reference.closePainter(),
   );
   // Safari keeps the page under the keyboard: the dock is lifted by what the keyboard covers.
   const screen = visualViewport;

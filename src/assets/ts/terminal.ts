@@ -1,7 +1,7 @@
 // The page of one session: its screen, who types, what can be done with it. Closing it changes nothing.
 
 import { get, send, wordsOf } from "./api";
-import { byId, embedded, setText } from "./dom";
+import { byId, embedded, setAttribute, setText } from "./dom";
 import { keys } from "./keys";
 import { Link, type LinkState, type SessionView, type Word } from "./terminal/link";
 import { Screen } from "./terminal/screen";
@@ -145,7 +145,7 @@ function find(back: boolean): void {
   const field = byId<HTMLInputElement>("find-text");
   const found = field.value === "" || screen.find(field.value, back);
   setText(byId("find-said"), found ? "" : "Not found");
-  field.toggleAttribute("aria-invalid", !found);
+  setAttribute(field, "aria-invalid", found ? null : "true");
 }
 
 async function stop(): Promise<void> {

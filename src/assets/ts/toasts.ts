@@ -4,6 +4,8 @@ import { triangleAlert, x } from "easel:icons";
 import { icon, make } from "./dom";
 
 const LIFE_MS = 10_000;
+/** Said of a script that did not come. */
+export const NOT_LOADED = "A part of this page did not load. Load the page again.";
 
 interface Action {
   label: string;
@@ -35,7 +37,7 @@ export function toast(text: string, options: { action?: Action; bad?: boolean; l
   const remove = (): void => {
     clearTimeout(timer);
     box.remove();
-    if (pending === action) pending = null;
+    if (pending === mine) pending = null;
   };
   const start = (): void => {
     clearTimeout(timer);
@@ -47,8 +49,8 @@ export function toast(text: string, options: { action?: Action; bad?: boolean; l
   };
   button?.addEventListener("click", act);
   close.addEventListener("click", remove);
-  if (action) pending = { label: action.label, run: act };
-  pending = action ? { label: action.label, run: act } : null;
+  const mine = action ? { label: action.label, run: act } : null;
+  pending = mine;
   holder.replaceChildren(box);
   dismiss = remove;
   start();

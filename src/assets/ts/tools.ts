@@ -5,6 +5,7 @@ import { get, send, wordsOf } from "./api";
 import { images } from "easel:icons";
 import { byId, embedded, icon, make } from "./dom";
 import { listen } from "./events";
+import { whileSeen } from "./live";
 import { Notices, type Notice } from "./notices";
 import { Card, type Act, type Tool } from "./tools/card";
 import { choose, type Chosen } from "./tools/choose";
@@ -35,7 +36,7 @@ const cards = new Map<string, Card>();
 let models: Tool | undefined;
 const sets = new Sets(byId("sets"), (act, picks) => models && void run(models, act, picks));
 const own = ownCard(boot.datasets);
-const notices = new Notices(byId("notices"), async (path) => {
+const notices: Notices = new Notices(byId("notices"), async (path) => {
   try {
     const begun = await send<{ session?: string } | null>("POST", path);
     if (begun?.session) location.assign(`/sessions/${begun.session}`);
@@ -43,8 +44,6 @@ const notices = new Notices(byId("notices"), async (path) => {
     toast(wordsOf(e), { bad: true });
   }
 });
-let asking = false;
-let again = false;
 
 function draw({ items, cards: graphics }: List): void {
   drawCards(byId("gpu"), graphics);
@@ -67,25 +66,14 @@ function draw({ items, cards: graphics }: List): void {
   }
 }
 
-/** One question at a time; what changes meanwhile is asked for once more. */
-async function refresh(): Promise<void> {
-  if (asking) {
-    again = true;
-    return;
-  }
-  asking = true;
-  try {
-    draw(await get<List>("/tools"));
-  } catch (e) {
-    toast(wordsOf(e), { bad: true });
-  } finally {
-    asking = false;
-    if (again) {
-      again = false;
-      void refresh();
-    }
-  }
-}
+const refresh = whileSeen(
+  () => (byId("gpu").hidden ? null : LOOK_AT_CARDS),
+  async () => draw(await get<List>("/tools")),
+);
+const lookAtNotices = whileSeen(
+  () => null,
+  () => notices.look(),
+);
 
 /** What was chosen for an action, or asked for now; null: they changed their mind. */
 async function wish(tool: Tool, act: Act, picks: string[]): Promise<Chosen | null | undefined> {
@@ -104,8 +92,11 @@ async function run(tool: Tool, act: Act, picks: string[] = []): Promise<void> {
   }
   const body = await wish(tool, act, picks);
   if (body === null) return;
-  const card = cards.get(id);
-  card?.busy(act, true);
+  const busy = (on: boolean): void => {
+    if (id === models?.id) sets.busy(picks, on);
+    else cards.get(id)?.busy(act, on);
+  };
+  busy(true);
   try {
     if (act === "open") {
       await open(id);
@@ -120,7 +111,7 @@ async function run(tool: Tool, act: Act, picks: string[] = []): Promise<void> {
   } catch (e) {
     toast(wordsOf(e), { bad: true });
   } finally {
-    card?.busy(act, false);
+    busy(false);
   }
 }
 
@@ -158,8 +149,5 @@ setInterval(() => {
 }, 1_000);
 listen(boot.seq, (event) => {
   if (event.type === "tools") void refresh();
-  if (event.type === "notices") void notices.look();
+  if (event.type === "notices") void lookAtNotices();
 });
-setInterval(() => {
-  if (!document.hidden && !byId("gpu").hidden) void refresh();
-}, LOOK_AT_CARDS);

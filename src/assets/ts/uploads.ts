@@ -1,9 +1,12 @@
 // Bringing a file to the server: in chunks, resumed where it stopped when the connection drops.
 
-import { ApiError, request, send } from "./api";
+import { ApiError, pause, request, send } from "./api";
 
 const CHUNK = 4 << 20;
-const TRIES = 5;
+/** How long an upload waits for a connection that is away, unless it says otherwise, in ms. */
+const PATIENCE_MS = 2 * 60_000;
+const AGAIN_FIRST_MS = 500;
+const AGAIN_MAX_MS = 10_000;
 
 export interface Uploaded {
   upload: string;
@@ -16,43 +19,56 @@ interface Begun {
   offset: number;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+/** A file on its way to an upload that was begun. */
+interface Sending<T> {
+  path: string;
+  file: Blob;
+  /** Where to go on. */
+  at: number;
+  isLast: (reply: Partial<T>) => boolean;
+  /** Hears shares from 0 to 1. */
+  progress?: (share: number) => void;
+  signal?: AbortSignal;
+  patience?: number;
+}
 
 /** Sends a picture; `progress` hears shares from 0 to 1. */
 export async function upload(file: Blob, progress: (share: number) => void = () => {}): Promise<Uploaded> {
   const { id, offset } = await send<Begun>("POST", "/uploads", { bytes: file.size });
-  return pieces<Uploaded>(`/uploads/${id}`, file, offset, (reply) => reply.upload !== undefined, progress);
+  return pieces<Uploaded>({ path: `/uploads/${id}`, file, at: offset, isLast: (reply) => reply.upload !== undefined, progress });
 }
 
-/** Sends a file from `at` on to an upload that was begun; the reply to its last piece. */
-export async function pieces<T extends object>(
-  path: string,
-  file: Blob,
-  at: number,
-  isLast: (reply: Partial<T>) => boolean,
-  progress: (share: number) => void,
-  signal?: AbortSignal,
-): Promise<T> {
-  let tries = 0;
+/** Whether going on from where the server is may help: the connection is away, or another offset is wanted. */
+const passes = (e: unknown): boolean => e instanceof ApiError && (e.unanswered || e.status === 409);
+
+/** Sends a file from `at` on, however often the connection is lost; the reply to its last piece. Where all is there and only
+ * that reply was lost, an empty piece asks for it once more. */
+export async function pieces<T extends object>({ path, file, at, isLast, ...more }: Sending<T>): Promise<T> {
+  const { progress = () => {}, signal = null, patience = PATIENCE_MS } = more;
+  /** When something was answered last. */
+  let answered = performance.now();
+  let rest = AGAIN_FIRST_MS;
+  let lost = false;
   for (;;) {
     try {
-      const answer = await request(path, {
-        method: "PATCH",
-        headers: { "upload-offset": String(at), "content-type": "application/octet-stream" },
-        body: file.slice(at, at + CHUNK),
-        ...(signal ? { signal } : {}),
-      });
+      if (lost) {
+        const head = await request(path, { method: "HEAD", signal });
+        at = Number(head.headers.get("upload-offset") ?? at);
+        lost = false;
+      }
+      const headers = { "upload-offset": String(at), "content-type": "application/octet-stream" };
+      const answer = await request(path, { method: "PATCH", headers, body: file.slice(at, at + CHUNK), signal });
       const reply = (await answer.json()) as Partial<T> & { offset?: number };
       if (isLast(reply)) return reply as T;
       at = reply.offset ?? at + CHUNK;
-      tries = 0;
+      answered = performance.now();
+      rest = AGAIN_FIRST_MS;
       progress(at / file.size);
     } catch (e) {
-      tries += 1;
-      if (!(e instanceof ApiError) || !(e.unreachable || e.status === 409) || tries > TRIES) throw e;
-      await pause(300 * 2 ** tries);
-      const head = await request(path, { method: "HEAD" });
-      at = Number(head.headers.get("upload-offset") ?? at);
+      if (!passes(e) || performance.now() - answered > patience) throw e;
+      await pause(rest, signal ?? undefined);
+      rest = Math.min(rest * 2, AGAIN_MAX_MS);
+      lost = true;
     }
   }
 }

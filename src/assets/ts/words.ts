@@ -19,8 +19,10 @@ export function duration(seconds: number): string {
 /** A running time: 0:07, 12:41, 3:20:07, 2 days 3:20. */
 export function running(seconds: number): string {
   const two = (n: number): string => String(Math.floor(n)).padStart(2, "0");
-  const days = Math.floor(seconds / 86_400);
-  const [h, m, s] = [Math.floor((seconds % 86_400) / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  // The clock of a browser may be behind that of the server.
+  const all = Math.max(0, seconds);
+  const days = Math.floor(all / 86_400);
+  const [h, m, s] = [Math.floor((all % 86_400) / 3600), Math.floor((all % 3600) / 60), all % 60];
   if (days > 0) return `${plural(days, "day")} ${h}:${two(m)}`;
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }

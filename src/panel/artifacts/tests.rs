@@ -80,18 +80,19 @@ async fn a_deletion_can_be_taken_back_for_half_a_minute() {
     let scene = scene().await;
     scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.unwrap();
     let id = scene.all().await[0].id.clone();
-    assert!(!scene.artifacts.delete(&"bob".parse().unwrap(), &id).await.unwrap());
-    assert!(scene.artifacts.delete(&scene.ada, &id).await.unwrap());
+    let one = || vec![id.clone()];
+    assert!(scene.artifacts.delete(&"bob".parse().unwrap(), one()).await.unwrap().is_empty());
+    assert_eq!(scene.artifacts.delete(&scene.ada, one()).await.unwrap(), one());
     assert!(scene.all().await.is_empty());
     scene.clock.advance(UNDO - Duration::from_secs(1));
     scene.artifacts.sweep().await.unwrap();
-    assert!(!scene.artifacts.restore(&"bob".parse().unwrap(), &id).await.unwrap());
-    assert!(scene.artifacts.restore(&scene.ada, &id).await.unwrap());
+    assert!(scene.artifacts.restore(&"bob".parse().unwrap(), one()).await.unwrap().is_empty());
+    assert_eq!(scene.artifacts.restore(&scene.ada, one()).await.unwrap(), one());
     assert_eq!((scene.all().await.len(), scene.files()), (1, 2));
-    assert!(scene.artifacts.delete(&scene.ada, &id).await.unwrap());
+    assert_eq!(scene.artifacts.delete(&scene.ada, one()).await.unwrap(), one());
     scene.clock.advance(UNDO);
     scene.artifacts.sweep().await.unwrap();
-    assert!(!scene.artifacts.restore(&scene.ada, &id).await.unwrap());
+    assert!(scene.artifacts.restore(&scene.ada, one()).await.unwrap().is_empty());
     assert_eq!(scene.files(), 0);
 }
 
@@ -141,6 +142,22 @@ async fn a_picture_that_cannot_be_unlinked_keeps_no_other() {
     std::fs::remove_dir(&stuck).unwrap();
     scene.artifacts.sweep().await.unwrap();
     assert_eq!(scene.files(), 0);
+}
+
+#[tokio::test]
+async fn of_many_pictures_one_that_is_gone_keeps_none_of_the_others() {
+    let scene = scene().await;
+    for index in 0..3 {
+        scene.artifacts.publish(&scene.ada, &job(), picture(index)).await.unwrap();
+    }
+    let ids: Vec<String> = scene.all().await.into_iter().map(|a| a.id).collect();
+    assert!(scene.artifacts.delete(&"bob".parse().unwrap(), ids.clone()).await.unwrap().is_empty(), "they are not his");
+    scene.artifacts.delete(&scene.ada, vec![ids[1].clone()]).await.unwrap();
+    let with_another = [ids.clone(), vec!["0".repeat(26)]].concat();
+    assert_eq!(scene.artifacts.delete(&scene.ada, with_another.clone()).await.unwrap(), [ids[0].clone(), ids[2].clone()]);
+    assert!(scene.all().await.is_empty());
+    assert_eq!(scene.artifacts.restore(&scene.ada, with_another).await.unwrap(), ids);
+    assert_eq!(scene.all().await.len(), 3);
 }
 
 #[tokio::test]

@@ -70,6 +70,8 @@ pub(super) struct Arrival {
     pub(super) view: ArrivalView,
     /// None of an upload, and of a download whose address is not known any more.
     pub(super) wish: Option<Wish>,
+    /// Which file an upload is, where its sender said so.
+    pub(super) mark: Option<String>,
     /// Tells its worker to give up.
     pub(super) cancel: Option<mpsc::UnboundedSender<ToModelWorker>>,
     /// When `done` was last measured.
@@ -92,7 +94,7 @@ impl Arrival {
             model: None,
             created: rfc3339(row.created),
         };
-        Arrival { view, wish, cancel: None, measured: None }
+        Arrival { view, wish, mark: row.mark.clone(), cancel: None, measured: None }
     }
 
     /// One that an earlier panel left.

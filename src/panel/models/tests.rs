@@ -152,12 +152,12 @@ async fn an_upload_goes_on_where_it_stopped_and_is_checked_before_it_has_a_name(
     use protocol::FromModelWorker::*;
     let folder = tempfile::tempdir().unwrap();
     let studio = open(&folder).await;
-    let begin = |name: &str, bytes| studio.models.begin_upload("ada", name.into(), bytes);
+    let begin = |name: &str, bytes| studio.models.begin_upload("ada", name.into(), bytes, None);
     for name in ["x.ckpt", "../x.safetensors", ".x.safetensors", "a/b.safetensors", ""] {
         assert!(matches!(begin(name, 5).await, Err(ModelError::Field("name", _))), "{name}");
     }
     assert!(matches!(begin("x.safetensors", MAX_BYTES + 1).await, Err(ModelError::TooLarge(_))));
-    let id = begin("x.safetensors", 10).await.unwrap();
+    let id = begin("x.safetensors", 10).await.unwrap().0;
     let piece = |offset, bytes: &[u8]| studio.models.piece("ada", &id, offset, bytes.to_vec());
     assert_eq!(piece(0, b"01234").await.unwrap(), Stage::Offset(5));
     assert!(matches!(piece(3, b"34").await, Err(ModelError::WrongOffset(5))));
@@ -177,6 +177,62 @@ async fn an_upload_goes_on_where_it_stopped_and_is_checked_before_it_has_a_name(
     played.tell(Added { id: "x".into(), name }).await;
     assert_eq!(last.await.unwrap().unwrap(), Stage::Complete("x".into()));
     assert!(studio.stored().await.is_empty());
+    // The answer was lost on its way: it is given again.
+    assert_eq!(studio.models.upload_offset(&id).unwrap(), 10);
+    assert_eq!(studio.models.piece("ada", &id, 10, Vec::new()).await.unwrap(), Stage::Complete("x".into()));
+}
+
+#[tokio::test]
+async fn a_whole_upload_becomes_a_model_without_its_sender() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    let (id, _) = studio.models.begin_upload("ada", "x.safetensors".into(), 5, None).await.unwrap();
+    let last = tokio::spawn({
+        let (models, id) = (studio.models.clone(), id.clone());
+        async move { models.piece("ada", &id, 0, b"01234".to_vec()).await }
+    });
+    let mut played = studio.worker().await;
+    let ToModelWorker::Take { name, .. } = played.hear().await else { panic!("another task") };
+    // Its connection is cut.
+    last.abort();
+    let busy = studio.models.piece("ada", &id, 5, Vec::new()).await;
+    assert!(matches!(busy, Err(ModelError::Clash(_))), "it is looked at twice: {busy:?}");
+    played.tell(protocol::FromModelWorker::Added { id: "x".into(), name }).await;
+    studio.until("there", |l| l[0].state == "done").await;
+    // Written down, it is let go of.
+    let asked = async {
+        loop {
+            match studio.models.piece("ada", &id, 5, Vec::new()).await {
+                Err(ModelError::Clash(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+                answer => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it is let go of");
+    assert_eq!(answer.unwrap(), Stage::Complete("x".into()));
+}
+
+#[tokio::test]
+async fn only_the_same_file_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = open(&folder).await;
+    let (one, other) = ("1".repeat(64), "2".repeat(64));
+    let begin = |models: &Models, bytes, mark: &str| {
+        let (models, mark) = (models.clone(), mark.to_owned());
+        async move { models.begin_upload("ada", "x.safetensors".into(), bytes, Some(mark)).await }
+    };
+    let wrong = begin(&studio.models, 10, "2").await;
+    assert!(matches!(wrong, Err(ModelError::Field("mark", _))), "{wrong:?}");
+    let (id, _) = begin(&studio.models, 10, &one).await.unwrap();
+    studio.models.piece("ada", &id, 0, b"01234".to_vec()).await.unwrap();
+    drop(studio);
+    let studio = open(&folder).await;
+    assert_eq!(begin(&studio.models, 10, &one).await.unwrap(), (id, 5));
+    for (bytes, mark) in [(10, &other), (11, &one)] {
+        assert!(matches!(begin(&studio.models, bytes, mark).await, Err(ModelError::Clash(_))), "{bytes} {mark}");
+    }
+    let unmarked = studio.models.begin_upload("ada", "x.safetensors".into(), 10, None).await;
+    assert!(matches!(unmarked, Err(ModelError::Clash(_))), "{unmarked:?}");
 }
 
 #[test]

@@ -14,13 +14,14 @@ pub struct Arrival {
     pub url: Option<String>,
     pub bytes: Option<u64>,
     pub sha256: Option<String>,
+    pub mark: Option<String>,
     pub created: i64,
 }
 
 /// A new one.
 pub fn insert(c: &Connection, a: &Arrival) -> Result<(), StoreError> {
     let bytes = a.bytes.map(u64::cast_signed);
-    c.execute(sql::ARRIVAL_INSERT, params![a.id, a.profile, a.name, a.host, a.url, bytes, a.sha256, a.created])?;
+    c.execute(sql::ARRIVAL_INSERT, params![a.id, a.profile, a.name, a.host, a.url, bytes, a.sha256, a.mark, a.created])?;
     Ok(())
 }
 
@@ -51,6 +52,7 @@ fn arrival(row: &Row<'_>) -> rusqlite::Result<Arrival> {
         url: row.get("url")?,
         bytes: row.get::<_, Option<i64>>("bytes")?.map(i64::cast_unsigned),
         sha256: row.get("sha256")?,
+        mark: row.get("mark")?,
         created: row.get("created")?,
     })
 }

@@ -99,12 +99,12 @@ pub fn neighbours(c: &Connection, profile: &ProfileId, id: &str) -> Result<Neigh
 
 /// Marks one as deleted. False where there is none.
 pub fn delete(c: &Connection, profile: &ProfileId, id: &str, now: i64) -> Result<bool, StoreError> {
-    Ok(c.execute(sql::ARTIFACT_DELETE, params![profile.as_str(), id, now])? > 0)
+    Ok(c.prepare_cached(sql::ARTIFACT_DELETE)?.execute(params![profile.as_str(), id, now])? > 0)
 }
 
 /// Takes the mark away from one that was deleted after `since` (ms). False where there is none.
 pub fn restore(c: &Connection, profile: &ProfileId, id: &str, since: i64) -> Result<bool, StoreError> {
-    Ok(c.execute(sql::ARTIFACT_RESTORE, params![profile.as_str(), id, since])? > 0)
+    Ok(c.prepare_cached(sql::ARTIFACT_RESTORE)?.execute(params![profile.as_str(), id, since])? > 0)
 }
 
 /// Those deleted at `until` (ms) or before.

@@ -256,3 +256,7 @@ ALTER TABLE tools ADD COLUMN accepted_commit TEXT;  -- of the repository that th
 -- Where a picture was made: easel, or comfyui, and then its recipe is what is known of it: its prompt, and whether the file
 -- holds a workflow.
 ALTER TABLE artifacts ADD COLUMN source TEXT NOT NULL DEFAULT 'easel';
+
+-- v9
+-- Which file is being uploaded, by samples of it: another of the same name and size is not gone on with.
+ALTER TABLE arrivals ADD COLUMN mark TEXT;          -- 64 hex digits, the sender's

@@ -184,9 +184,9 @@ pub(super) const JOBS_OF_ALL: &str = "SELECT * FROM jobs WHERE (?1 IS NULL OR st
 pub(super) const ARTIFACTS_OF_EACH: &str = "SELECT profile, count(*) FROM artifacts WHERE deleted IS NULL GROUP BY profile";
 /// A model on its way in.
 pub(super) const ARRIVAL_INSERT: &str =
-    "INSERT INTO arrivals (id, profile, name, host, url, bytes, sha256, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    "INSERT INTO arrivals (id, profile, name, host, url, bytes, sha256, mark, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 /// All of them, oldest first.
-pub(super) const ARRIVALS: &str = "SELECT id, profile, name, host, url, bytes, sha256, created FROM arrivals ORDER BY id";
+pub(super) const ARRIVALS: &str = "SELECT * FROM arrivals ORDER BY id";
 /// The server told its name.
 pub(super) const ARRIVAL_NAME: &str = "UPDATE arrivals SET name = ?2 WHERE id = ?1";
 /// It is there, or was given up.

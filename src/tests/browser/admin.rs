@@ -98,6 +98,8 @@ async fn every_admin_page_in_both_themes_and_widths() {
         b.run(&format!("return fetch('/api/v1/jobs', {{method: 'POST', body: JSON.stringify({body})}}).then(r => r.status)"))
             .await;
     }
+    // What the studio asks by itself is answered before its profile goes.
+    b.until("it has asked", "return document.querySelector('#before').textContent !== ''").await;
     b.run("document.querySelector('form[action=\"/switch\"]').requestSubmit(); return true").await;
     b.see(".profile-card").await;
     enter_admin_mode(&b, &program).await;
@@ -168,6 +170,16 @@ async fn an_admin_changes_profiles_and_jobs() {
     says(&b, "#users tr:nth-child(2)", "Disabled").await;
     press(&b, "#users tr:nth-child(2)", "Enable").await;
     says(&b, "#users tr:nth-child(2)", "Away").await;
+    // A menu of a row that was drawn anew closes like any other.
+    let menu = "document.querySelector('#users tr:nth-child(2) details')";
+    press(&b, "#users tr:nth-child(2)", "Change").await;
+    b.run("document.querySelector('h1').dispatchEvent(new PointerEvent('pointerdown', {bubbles: true})); return true").await;
+    b.until("a click elsewhere closes it", &format!("return !{menu}.open")).await;
+    press(&b, "#users tr:nth-child(2)", "Change").await;
+    let escape =
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true, cancelable: true}));";
+    b.run(&format!("{escape} return true")).await;
+    b.until("so does Escape", &format!("return !{menu}.open && document.activeElement.tagName === 'SUMMARY'")).await;
     b.go(&program.at("/admin/audit")).await;
     says(&b, "#lines tr", "enabled: mateo").await;
     says(&b, "#lines tr", "turned admin mode on").await;
@@ -177,6 +189,26 @@ async fn an_admin_changes_profiles_and_jobs() {
     b.click(".adminmode button").await;
     b.see("#prompt").await;
     assert_eq!(b.count("nav a[href=\"/admin/system\"]").await, 0);
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_left_open_leads_to_the_door_when_admin_mode_ends_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = start(folder.path());
+    let b = Browser::open(1440, 900).await;
+    enter_admin_mode(&b, &program).await;
+    for page in ["containers", "boot"] {
+        b.go(&program.at(&format!("/admin/{page}"))).await;
+        b.see("h1").await;
+        // As another tab does.
+        b.run("return fetch('/api/v1/admin-mode', {method: 'DELETE'}).then(r => r.status)").await;
+        b.fill("#password", PASSWORD).await;
+        b.click("button[type=submit]").await;
+        b.see("[data-admin-page=system]").await;
+    }
+    let complaints = b.complaints().await;
+    assert!(complaints.iter().all(|c| c.contains("status of 403")), "{complaints:?}");
     b.close().await;
 }
 
@@ -201,6 +233,19 @@ async fn an_admin_brings_and_removes_models() {
     press(&b, "dialog", "Remove the model").await;
     b.until("it is gone", "return !document.querySelector('#models').textContent.includes('fetched')").await;
     assert!(!program.data().join("models/fetched.safetensors").exists());
+    // Another file of the same name and size was broken off: it is not gone on with.
+    let begun = format!(
+        "return fetch('/api/v1/admin/arrivals', {{method: 'POST', headers: {{'content-type': 'application/json'}}, body: \
+         JSON.stringify({{name: 'mine.safetensors', bytes: {}, mark: '0'.repeat(64)}})}}).then(r => r.status)",
+        tiny_model().len()
+    );
+    assert_eq!(b.run(&begun).await, json!(201));
+    let mine = folder.path().join("mine.safetensors");
+    std::fs::write(&mine, tiny_model()).unwrap();
+    b.driver.find(thirtyfour::By::Css("#file")).await.unwrap().send_keys(mine.display().to_string()).await.unwrap();
+    says(&b, "#file-error", "Another file of this name is on its way already.").await;
+    press(&b, "#arrivals li", "Cancel").await;
+    b.until("it is cancelled", "return document.querySelectorAll('#arrivals li').length === 0").await;
     // From this computer: a real file through the file chooser's field, then one that is no model.
     for (name, bytes, word) in
         [("mine.safetensors", tiny_model(), "#models tr"), ("page.safetensors", b"<html>".to_vec(), "#file-error")]

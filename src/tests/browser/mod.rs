@@ -9,6 +9,7 @@ mod doors;
 mod drops;
 mod gate;
 mod jupyter;
+mod mishaps;
 mod previews;
 mod states;
 mod studio;

@@ -196,8 +196,7 @@ async fn tools_and_terminals_have_no_serious_finding() {
     all.extend(access::look_at(&b, &tools, "[data-tool=sketch][data-state=running]", "tools-admin-running").await);
     all.extend(access::look_at(&b, &program.at("/sessions"), ".sessions", "sessions").await);
 
-    // The artist's page of the same.
-    b.go(&program.at("/")).await;
+    // The artist's page of the same. From a page that asks nothing by itself: the studio would without a login.
     b.run("return fetch('/switch', {method: 'POST'}).then(() => true)").await;
     b.pick(&program, "Zoe").await;
     all.extend(access::look_at(&b, &tools, card, "tools-artist-running").await);

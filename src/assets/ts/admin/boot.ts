@@ -6,7 +6,8 @@ import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { moment } from "../words";
 import { status, type Mark } from "../status";
-import { ask, showLost, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { whileSeen } from "../live";
 
 interface Commit {
   id: string;
@@ -179,7 +180,7 @@ export function start(): void {
     setText(link, now.syncing ? "Watch the sync" : "The last sync");
   };
   show(embedded<State>("boot"));
-  whileSeen(EVERY_MS, async () => show(await get<State>("/boot")), showLost);
+  whileSeen(EVERY_MS, async () => show(await get<State>("/boot")));
   byId("sync").addEventListener("click", () => {
     byId("sync").ariaBusy = "true";
     syncNow().catch((e: unknown) => {

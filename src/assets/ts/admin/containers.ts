@@ -6,7 +6,9 @@ import { byId, embedded, icon, make, setText } from "../dom";
 import { moment } from "../words";
 import { status, type Mark } from "../status";
 import { openShell } from "../terminal/open";
-import { cell, Rows, showLost, whileSeen } from "./parts";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell } from "./parts";
 
 interface Container {
   id: string;
@@ -92,7 +94,7 @@ export function start(): void {
     if (now.items) rows.show(now.items);
   };
   show(first);
-  const again = whileSeen(EVERY_MS, async () => show(await get<State>("/containers")), showLost);
+  const again = whileSeen(EVERY_MS, async () => show(await get<State>("/containers")));
   // The page was made without asking the engine.
   setTimeout(again, SOON_MS);
 }

@@ -1,11 +1,14 @@
 // Everybody's jobs, without their prompts: looked at anew while the page is seen; one can be cancelled.
 
-import { get, send } from "../api";
+import { get, send, wordsOf } from "../api";
 import { byId, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { about, duration, moment, plural, size } from "../words";
 import { status } from "../status";
-import { ask, cell, choice, Rows, showLost, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { latest, whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, choice } from "./parts";
 
 interface Job {
   id: string;
@@ -45,7 +48,7 @@ function state(job: Job): HTMLElement {
     case "cancelled":
       return status("off", "Cancelled");
     case "parked":
-      return status("warn", "Held back");
+      return status("warn", "Parked");
     default:
       return status("bad", "Failed");
   }
@@ -121,7 +124,11 @@ export function start(): void {
     setText(byId("count"), open === 0 ? "Nothing waits" : `${plural(open, "job")} running or waiting`);
   };
   const load = async (): Promise<void> => {
-    first = await get<Page>(query(null));
+    const path = query(null);
+    const page = await get<Page>(path);
+    // Other filters were chosen meanwhile, which are asked for next.
+    if (path !== query(null)) return;
+    first = page;
     if (rest.length === 0) next = first.next;
     show();
   };
@@ -131,15 +138,22 @@ export function start(): void {
       again();
     });
   }
+  const more = latest((path: string) => get<Page>(path));
   older.addEventListener("click", () => {
     const last = rest.at(-1) ?? first.items.at(-1);
     if (!last) return;
-    void get<Page>(query(last.id)).then((page) => {
-      rest.push(...page.items);
-      next = page.next;
-      show();
-    });
+    const path = query(last.id);
+    older.ariaBusy = "true";
+    more(path)
+      .then((page) => {
+        if (!page || path !== query(last.id)) return;
+        rest.push(...page.items);
+        next = page.next;
+        show();
+      })
+      .catch((e: unknown) => toast(wordsOf(e), { bad: true }))
+      .finally(() => (older.ariaBusy = null));
   });
   show();
-  again = whileSeen(EVERY_MS, load, showLost);
+  again = whileSeen(EVERY_MS, load);
 }

@@ -4,7 +4,8 @@ import { get } from "../api";
 import { byId, debounce, embedded, make, setText } from "../dom";
 import { toast } from "../toasts";
 import { bytes, moment, plural } from "../words";
-import { cell, choice, showLost, whileSeen } from "./parts";
+import { whileSeen } from "../live";
+import { cell, choice } from "./parts";
 
 interface Line {
   seq: number;
@@ -72,20 +73,24 @@ export function start(): void {
   let lines: Line[] = [];
   let last = 0;
   let following = true;
-  let asked = 0;
+  /** The filters that the lines on the page passed; none: they are made anew. */
+  let passed: string | null = null;
 
   const setFollowing = (on: boolean): void => {
     following = on;
     follow.ariaPressed = String(on);
     if (on) box.scrollTop = box.scrollHeight;
   };
-  const show = (page: Page, anew: boolean): void => {
-    if (anew) {
+  const show = (page: Page, filters: string): void => {
+    if (filters !== passed) {
       lines = [];
       list.replaceChildren();
+    } else if (page.last < last) {
+      // A number that went back is another start of Easel.
+      passed = null;
+      return void again();
     }
-    // A number that went back is another start of Easel.
-    if (page.last < last) return load(true);
+    passed = filters;
     last = page.last;
     lines.push(...page.lines);
     list.append(...page.lines.map(draw));
@@ -99,26 +104,20 @@ export function start(): void {
     setText(byId("count"), `${plural(lines.length, "line")}${lines.length >= MOST ? `, the newest of more; the files have all` : ""}`);
     if (following) box.scrollTop = box.scrollHeight;
   };
-  const query = (after: number): string => {
+  const chosen = (): string => {
     const which = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") which.set(name, String(value));
-    which.set("after", String(after));
-    return `/logs?${which}`;
+    return which.toString();
   };
-  const ask = async (anew: boolean): Promise<void> => {
-    asked += 1;
-    const mine = asked;
-    const page = await get<Page>(query(anew ? 0 : last));
-    // The filters changed meanwhile: another answer is on its way.
-    if (mine === asked) show(page, anew);
-  };
-  const load = (anew: boolean): void => {
-    if (anew) last = 0;
-    ask(anew).catch(() => showLost("The log did not load. It is tried again."));
-  };
+  const again = whileSeen(EVERY_MS, async () => {
+    const filters = chosen();
+    const page = await get<Page>(`/logs?${filters}&after=${filters === passed ? last : 0}`);
+    // Other filters were chosen meanwhile, which are asked for next.
+    if (filters === chosen()) show(page, filters);
+  });
   form.addEventListener("submit", (e) => e.preventDefault());
-  form.addEventListener("change", () => load(true));
-  form.addEventListener("input", debounce(200, () => load(true)));
+  form.addEventListener("change", () => void again());
+  form.addEventListener("input", debounce(200, () => void again()));
   follow.addEventListener("click", () => setFollowing(!following));
   box.addEventListener("scroll", () => {
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
@@ -139,6 +138,5 @@ export function start(): void {
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   });
   startFiles(boot.files);
-  show(boot.page, true);
-  whileSeen(EVERY_MS, () => ask(false), showLost);
+  show(boot.page, "");
 }

@@ -7,7 +7,10 @@ import { toast } from "../toasts";
 import { pieces } from "../uploads";
 import { bytes, duration, plural } from "../words";
 import { status } from "../status";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
+import { ask } from "../ask";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, clearProblems, showProblems } from "./parts";
 
 interface Model {
   id: string;
@@ -45,8 +48,12 @@ interface Taken {
 }
 
 const EVERY_MS = 1_000;
+/** A model is large: its upload waits a good while for a connection that is away, in ms. */
+const PATIENCE_MS = 15 * 60_000;
+/** How a file is told from others: by so many samples of so many bytes. */
+const SAMPLES = 16;
+const SAMPLE = 256 << 10;
 let again: () => void = () => {};
-let known: All = { models: [], broken: [], arrivals: [], folder: "" };
 /** Uploads that this page is sending. */
 const sending = new Map<string, AbortController>();
 
@@ -116,12 +123,12 @@ function arrivalRow(a: Arrival): HTMLElement {
     acts.append(button);
   }
   if (a.state !== "done") {
-    const word = a.state === "failed" ? "Put away" : "Cancel";
+    const word = a.state === "failed" ? "Dismiss" : "Cancel";
     const button = make("button", { type: "button", class: "btn btn--ghost" }, word, make("span", { class: "vh" }, ` ${title}`));
     button.addEventListener("click", () => {
       sending.get(a.id)?.abort();
       sending.delete(a.id);
-      void put(`/admin/arrivals/${a.id}`, "DELETE", `${title} is given up.`);
+      void put(`/admin/arrivals/${a.id}`, "DELETE", `${title} is ${a.state === "failed" ? "dismissed" : "cancelled"}.`);
     });
     acts.append(button);
   }
@@ -144,24 +151,28 @@ function problem(words: string | null): void {
   if (words !== null) setText(line.lastElementChild as Element, words);
 }
 
-/** The upload of this very file that was broken off, or a new one: its id and where to go on. */
-async function begin(file: File): Promise<{ id: string; offset: number }> {
-  const before = known.arrivals.find((a) => a.from === "" && a.name === file.name && a.total === file.size && a.state !== "done");
-  if (before) return { id: before.id, offset: before.done };
-  return send("POST", "/admin/arrivals", { name: file.name, bytes: file.size });
+/** What tells a file from others of its name and size: the SHA-256 of samples from its beginning to its end. */
+async function markOf(file: File): Promise<string> {
+  const step = Math.max(0, file.size - SAMPLE) / (SAMPLES - 1);
+  const samples = Array.from({ length: SAMPLES }, (_, i) => file.slice(Math.round(i * step), Math.round(i * step) + SAMPLE));
+  const sum = await crypto.subtle.digest("SHA-256", await new Blob(samples).arrayBuffer());
+  return [...new Uint8Array(sum)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function upload(file: File): Promise<void> {
   problem(null);
   if (!/\.safetensors$/i.test(file.name)) return problem(`${file.name} does not end in .safetensors; only such files are read.`);
-  const { id, offset } = await begin(file);
+  // The upload of this very file that was broken off, or a new one.
+  const body = { name: file.name, bytes: file.size, mark: await markOf(file) };
+  const { id, offset } = await send<{ id: string; offset: number }>("POST", "/admin/arrivals", body);
   if (sending.has(id)) return;
   const stop = new AbortController();
   sending.set(id, stop);
   again();
   try {
     const path = `/admin/arrivals/${id}`;
-    const last = await pieces<Taken>(path, file, offset, (reply) => typeof reply.model === "string", () => {}, stop.signal);
+    const isLast = (reply: Partial<Taken>): boolean => typeof reply.model === "string";
+    const last = await pieces<Taken>({ path, file, at: offset, isLast, signal: stop.signal, patience: PATIENCE_MS });
     toast(`${file.name} is added as ${last.model ?? ""}.`);
   } finally {
     sending.delete(id);
@@ -227,7 +238,6 @@ export function start(): void {
     make("li", {}, make("p", { class: "mono wrap" }, b.place), make("p", { class: "quiet" }, b.why)),
   );
   const show = (all: All): void => {
-    known = all;
     setText(byId("folder"), all.folder);
     models.show(all.models);
     arrivals.show(all.arrivals.map((a) => ({ ...a, here: sending.has(a.id) })));
@@ -239,5 +249,5 @@ export function start(): void {
   show(embedded<All>("boot"));
   startFetching();
   startUploading();
-  again = whileSeen(EVERY_MS, async () => show(await get<All>("/admin/models")), showLost);
+  again = whileSeen(EVERY_MS, async () => show(await get<All>("/admin/models")));
 }

@@ -3,10 +3,13 @@
 
 import { get } from "../api";
 import { all, byId, embedded, make, setText, setVar } from "../dom";
+import { NOT_LOADED, toast } from "../toasts";
 import { bytes, count, duration, moment, plural, running } from "../words";
 import type { Chart, Series } from "./chart";
 import { status, type Mark } from "../status";
-import { cell, Rows, showLost, sparkline, whileSeen } from "./parts";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, sparkline } from "./parts";
 
 interface Sample {
   at: number;
@@ -249,22 +252,20 @@ export function start(): void {
   for (const input of all("input[name=span]")) input.addEventListener("change", draw);
   setText(byId("tools-users"), boot.state.tools_shared ?? "Each tool runs as a user of its own, who sees its own folders and the models.");
   show(boot.state);
-  void import("./chart").then(async (part) => {
-    chart = await part.open(byId("chart"), byId("legend"));
-    draw();
+  import("./chart")
+    .then(async (part) => {
+      chart = await part.open(byId("chart"), byId("legend"));
+      draw();
+    })
+    .catch(() => toast(NOT_LOADED, { bad: true }));
+  whileSeen(EVERY_MS, async () => {
+    const wanted = Date.now() - asked >= MINUTE_MS;
+    const state = await get<State>(`/system${wanted ? "?minutes=true" : ""}`);
+    if (state.minutes) {
+      minutes = state.minutes;
+      asked = Date.now();
+      draw();
+    }
+    show(state);
   });
-  whileSeen(
-    EVERY_MS,
-    async () => {
-      const wanted = Date.now() - asked >= MINUTE_MS;
-      const state = await get<State>(`/system${wanted ? "?minutes=true" : ""}`);
-      if (state.minutes) {
-        minutes = state.minutes;
-        asked = Date.now();
-        draw();
-      }
-      show(state);
-    },
-    showLost,
-  );
 }

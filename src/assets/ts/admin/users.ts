@@ -3,11 +3,13 @@
 import { keyRound, link, lock, pencil, shield, shieldQuestionMark, userRoundX } from "easel:icons";
 import { get, send, wordsOf } from "../api";
 import { byId, embedded, icon, make } from "../dom";
-import { startMenus } from "../menus";
 import { toast } from "../toasts";
 import { count, moment, plural } from "../words";
 import { status } from "../status";
-import { ask, cell, clearProblems, Rows, showLost, showProblems, whileSeen } from "./parts";
+import { ask, field } from "../ask";
+import { whileSeen } from "../live";
+import { Rows } from "../rows";
+import { cell, clearProblems, showProblems } from "./parts";
 
 interface User {
   id: string;
@@ -47,30 +49,31 @@ function act(path: string, body: unknown, done: string, method = "POST"): void {
   change(path, body, done, method).catch((e: unknown) => toast(wordsOf(e), { bad: true }));
 }
 
-function field(label: string, attributes: Record<string, string | number | boolean>): { box: HTMLElement; input: HTMLInputElement } {
-  const input = make("input", { class: "input", ...attributes });
-  return { box: make("div", { class: "field" }, make("label", { for: input.id }, label), input), input };
-}
-
 function rename(user: User): void {
-  const { box, input } = field("Name", { id: "rename", type: "text", maxlength: 64, autocomplete: "off", autofocus: true });
-  input.value = user.name;
+  const input = make("input", { class: "input", id: "rename", maxlength: 64, autocomplete: "off", autofocus: true, value: user.name });
   ask({
     title: `Rename ${user.name}`,
     text: `The id stays ${user.id}, and with it the folder of the pictures.`,
-    body: box,
+    body: field("Name", input),
     confirm: "Rename",
     run: () => change(`/users/${user.id}`, { name: input.value }, `${user.name} is now called ${input.value}.`, "PATCH"),
   });
 }
 
 function resetPin(user: User): void {
-  const { box, input } = field("New PIN", { id: "reset-pin", type: "password", inputmode: "numeric", autocomplete: "new-password", autofocus: true });
-  box.append(make("p", { class: "meta" }, "4 to 12 digits. Empty: no PIN from now on."));
+  const input = make("input", {
+    class: "input",
+    id: "reset-pin",
+    type: "password",
+    inputmode: "numeric",
+    autocomplete: "new-password",
+    autofocus: true,
+    "aria-describedby": "reset-pin-help",
+  });
   ask({
     title: `Reset ${user.name}'s PIN`,
     text: `${user.name} is logged out everywhere now. Tell the new PIN; it is shown nowhere.`,
-    body: box,
+    body: field("New PIN", input, "4 to 12 digits. Empty: no PIN from now on."),
     confirm: "Reset the PIN",
     run: () => {
       const pin = input.value === "" ? null : input.value;
@@ -104,13 +107,12 @@ async function showLink(user: User): Promise<void> {
     toast(wordsOf(e), { bad: true });
     return;
   }
-  const { box, input } = field("Link", { id: "link", type: "text", readonly: true, class: "input mono" });
-  input.value = address;
+  const input = make("input", { class: "input mono", id: "link", readonly: true, value: address });
   input.addEventListener("focus", () => input.select());
   ask({
     title: `A link for ${user.name}`,
     text: `It opens the studio as ${user.name}${user.has_pin ? ", after the PIN" : ""}. It works once, within 15 minutes.`,
-    body: box,
+    body: field("Link", input),
     confirm: "Copy the link",
     keep: "Close",
     run: async () => {
@@ -223,9 +225,8 @@ export function start(): void {
     rows.show(users);
     notices.show([...users.filter((u) => u.pending === "admin" && !u.disabled), ...problems]);
     byId("notices").hidden = byId("notices").childElementCount === 0;
-    startMenus();
   };
   show(embedded<Users>("boot"));
   startAdding();
-  again = whileSeen(EVERY_MS, async () => show(await get<Users>("/users")), showLost);
+  again = whileSeen(EVERY_MS, async () => show(await get<Users>("/users")));
 }

@@ -6,7 +6,8 @@ import { send, wordsOf } from "../api";
 import { byId, icon, make, setText, setVar } from "../dom";
 import { pieces } from "../uploads";
 import { bytes, plural } from "../words";
-import { dropped, sort, type Sorted, type Wanted } from "./files";
+import { toast } from "../toasts";
+import { dropped, sort, type Found, type Sorted, type Wanted } from "./files";
 
 /** Uploads at a time; browsers have few connections for one address. */
 const AT_ONCE = 3;
@@ -32,7 +33,7 @@ export class Bringing {
     input.addEventListener("change", () => {
       const files = [...(input.files ?? [])].map((file) => ({ path: file.name, file }));
       input.value = "";
-      void sort(files).then((sorted) => this.take(sorted));
+      this.bring(Promise.resolve(files));
     });
     byId("bringing-close").addEventListener("click", () => this.close());
     this.listenToDrops();
@@ -59,10 +60,16 @@ export class Bringing {
       cover.hidden = true;
       if (!e.dataTransfer || !holdsFiles(e)) return;
       e.preventDefault();
-      void dropped(e.dataTransfer)
-        .then(sort)
-        .then((sorted) => this.take(sorted));
+      this.bring(dropped(e.dataTransfer));
     });
+  }
+
+  /** What cannot be read on this computer, because it was moved or may not be looked at, is told. */
+  private bring(found: Promise<Found[]>): void {
+    found
+      .then(sort)
+      .then((sorted) => this.take(sorted))
+      .catch((e: unknown) => toast(`This browser could not read them, so nothing was added. ${wordsOf(e)}`, { bad: true }));
   }
 
   private take({ wanted, others }: Sorted): void {
@@ -94,7 +101,7 @@ export class Bringing {
         setVar(bar, "--p", share);
         setText(words, `${bytes(share * file.size)} of ${bytes(file.size)}`);
       };
-      const last = await pieces<Taken>(`/dataset-uploads/${id}`, file, 0, (reply) => reply.state !== "more", progress);
+      const last = await pieces<Taken>({ path: `/dataset-uploads/${id}`, file, at: 0, isLast: (reply) => reply.state !== "more", progress });
       if (last.state !== "more") this.counts[last.state] += 1;
       this.came();
     } catch (e) {

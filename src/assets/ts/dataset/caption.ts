@@ -2,6 +2,7 @@
 // it is there, and what somebody else wrote meanwhile is never written over without being asked.
 
 import { ApiError, send, wordsOf } from "../api";
+import { forget, recall, remember } from "../settings";
 import type { Picture } from "./shapes";
 
 const PAUSE_MS = 700;
@@ -59,6 +60,8 @@ export class Caption {
     } else if (tidy(this.area.value) === picture.caption) {
       this.picture = picture;
       this.settle();
+    } else if (this.state.kind === "clash" && picture.version > this.state.newer.version) {
+      this.show({ kind: "clash", newer: picture });
     }
     // Otherwise the next saving meets the newer one, and both are shown.
   }
@@ -96,11 +99,10 @@ export class Caption {
 
   /** What an earlier page could not save. */
   private takeUp(): void {
-    const kept = localStorage.getItem(this.key);
-    if (kept === null) return;
-    const draft = JSON.parse(kept) as Draft;
+    const draft = recall<Draft | null>(this.key, null);
+    if (draft === null) return;
     if (tidy(draft.text) === this.picture.caption) {
-      localStorage.removeItem(this.key);
+      forget(this.key);
       return;
     }
     this.area.value = draft.text;
@@ -114,7 +116,7 @@ export class Caption {
       if (this.state.kind !== "clash") this.settle();
       return;
     }
-    localStorage.setItem(this.key, JSON.stringify({ text: this.area.value, version: this.picture.version } satisfies Draft));
+    remember(this.key, { text: this.area.value, version: this.picture.version } satisfies Draft);
     if (this.state.kind === "clash") return;
     this.show({ kind: "saving" });
     this.later(PAUSE_MS);
@@ -162,7 +164,7 @@ export class Caption {
   }
 
   private settle(): void {
-    localStorage.removeItem(this.key);
+    forget(this.key);
     this.show({ kind: "saved" });
   }
 

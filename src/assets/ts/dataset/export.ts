@@ -1,9 +1,8 @@
 // A dataset for a trainer: which layout, downloaded or written to the workspace.
 
-import { send } from "../api";
+import { send, wordsOf } from "../api";
 import { all, make, setText } from "../dom";
-import { ask } from "../admin/parts";
-import { field } from "./naming";
+import { ask, field } from "../ask";
 import type { Dataset } from "./shapes";
 
 /** Captions are written as trainers read them; the words say how. */
@@ -66,7 +65,7 @@ export function askExport(dataset: Dataset): void {
       .catch((e: unknown) => {
         workspace.disabled = false;
         if (!problem) return;
-        setText(problem, e instanceof Error ? e.message : String(e));
+        setText(problem, wordsOf(e));
         problem.hidden = false;
       });
   });

@@ -11,7 +11,7 @@ export interface Sorted {
   others: string[];
 }
 
-interface Found {
+export interface Found {
   path: string;
   file: File;
 }

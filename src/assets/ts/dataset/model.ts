@@ -2,10 +2,10 @@
 
 import { send } from "../api";
 import { make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask, field } from "../ask";
+import { forget, recall, remember } from "../settings";
 import { toast } from "../toasts";
 import { plural } from "../words";
-import { field } from "./naming";
 import type { Dataset } from "./shapes";
 
 const KEPT = "caption-instruction";
@@ -17,7 +17,7 @@ export function askModel(dataset: Dataset, model: string | null, standing: strin
   }
   const empty = dataset.pictures - dataset.captioned;
   const words = make("textarea", { id: "instruction", rows: 6, maxlength: 2000, "aria-describedby": "instruction-help" });
-  words.value = localStorage.getItem(KEPT) ?? standing;
+  words.value = recall(KEPT, standing);
   const choice = (value: string, word: string, on: boolean): HTMLElement => {
     const input = make("input", { type: "radio", name: "which", value, disabled: value === "empty" && empty === 0 });
     input.checked = on;
@@ -32,12 +32,12 @@ export function askModel(dataset: Dataset, model: string | null, standing: strin
   ask({
     title: "Caption by a model",
     text: `The pictures are sent to ${model}, one after the other. Each caption appears as it comes; you can cancel at any time.`,
-    body: make("div", { class: "stack stack--wide" }, which, field("What it is asked", words, "Kept in this browser. Empty means the standing words.")),
+    body: make("div", { class: "stack stack--wide" }, which, field("What it is asked", words, "Kept in this browser for you. Empty means the standing words.")),
     confirm: "Start",
     run: async () => {
       const text = words.value.trim();
-      if (text === "" || text === standing) localStorage.removeItem(KEPT);
-      else localStorage.setItem(KEPT, text);
+      if (text === "" || text === standing) forget(KEPT);
+      else remember(KEPT, text);
       const all = which.querySelector<HTMLInputElement>("input:checked")?.value === "all";
       await send("POST", `/datasets/${dataset.id}/captions`, { instruction: text, all });
     },

@@ -2,20 +2,8 @@
 
 import { send } from "../api";
 import { make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask, field } from "../ask";
 import type { Dataset } from "./shapes";
-
-/** A labelled field with a line of help below it; what is typed into may stand in a box of its own. */
-export function field(label: string, box: HTMLElement, help?: string): HTMLElement {
-  const id = box.id || (box.querySelector("select")?.id ?? "");
-  return make(
-    "div",
-    { class: "field" },
-    make("label", { for: id }, label),
-    box,
-    help ? make("p", { class: "meta", id: `${id}-help` }, help) : null,
-  );
-}
 
 /** Makes a dataset, or names one anew. */
 export function askName(present: Dataset | null, done: (dataset: Dataset) => void): void {

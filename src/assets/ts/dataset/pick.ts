@@ -1,9 +1,9 @@
 // Pictures out of the artist's own gallery into a dataset: his newest ones, to be ticked.
 
 import { check } from "easel:icons";
-import { get, send } from "../api";
+import { get, send, wordsOf } from "../api";
 import { icon, make, setText } from "../dom";
-import { ask } from "../admin/parts";
+import { ask } from "../ask";
 import { toast } from "../toasts";
 import type { Artifact } from "../types";
 import { plural } from "../words";
@@ -45,7 +45,7 @@ export function askPick(dataset: string, came: () => void): void {
       if (page.total === 0) setText(said, "Your gallery is empty. What you make in the studio appears there.");
       else count();
     } catch (e) {
-      setText(said, e instanceof Error ? e.message : String(e));
+      setText(said, wordsOf(e));
     }
     more.disabled = false;
   };

@@ -2,10 +2,9 @@
 
 import { send, wordsOf } from "../api";
 import { debounce, make, setText } from "../dom";
-import { ask } from "../admin/parts";
+import { ask, field } from "../ask";
 import { toast } from "../toasts";
 import { plural } from "../words";
-import { field } from "./naming";
 
 interface Replacing {
   captions: number;

@@ -26,10 +26,21 @@ export class TaskStrip {
   private readonly box = byId("task");
   /** The last task that somebody put away. */
   private closed: number;
+  /** The task that somebody cancels. */
+  private cancelled = -1;
   private shown = "";
+  private readonly mark = make("span", { class: "row" });
+  private readonly title = make("span", { class: "wrap" });
+  private readonly act = make("button", { type: "button", class: "btn btn--ghost" });
+  private readonly bar = make("div", { class: "bar" }, make("i"));
+  private readonly line = make("p");
+  private readonly skipped = make("ul", { class: "skipped meta" });
 
   constructor(private readonly dataset: string) {
     this.closed = Number(sessionStorage.getItem(this.key) ?? 0);
+    // Stays where it is: a reader of the screen hears what changes in it, and nothing of one that is made anew.
+    const head = make("b", { role: "status" }, this.mark, this.title);
+    this.box.replaceChildren(make("div", { class: "row between" }, head, this.act), this.bar, this.line, this.skipped);
   }
 
   private get key(): string {
@@ -46,31 +57,39 @@ export class TaskStrip {
     this.box.hidden = hidden;
     if (hidden || task === null) return;
     const running = task.state === "running";
-    const mark = task.state === "done" ? icon(check) : task.state === "failed" ? icon(circleAlert) : null;
-    const head = make("b", { role: "status" }, mark, make("span", { class: "wrap" }, title(task)));
-    const act = make("button", { type: "button", class: "btn btn--ghost" }, running ? "Cancel" : "Close");
-    act.addEventListener("click", () => (running ? void this.cancel(act) : this.close(task)));
-    const bar = make("div", { class: "bar", hidden: !running }, make("i"));
-    setVar(bar, "--p", task.total > 0 ? task.done / task.total : 0);
+    this.box.classList.toggle("task--bad", task.state === "failed");
+    const picture = task.state === "done" ? check : task.state === "failed" ? circleAlert : null;
+    this.mark.hidden = picture === null;
+    this.mark.replaceChildren(...(picture === null ? [] : [icon(picture)]));
+    setText(this.title, title(task));
+    const cancelling = running && this.cancelled === task.number;
+    setText(this.act, cancelling ? "Cancelling" : running ? "Cancel" : "Close");
+    this.act.disabled = cancelling;
+    this.act.onclick = () => (running ? void this.cancel(task) : this.close(task));
+    this.bar.hidden = !running;
+    setVar(this.bar, "--p", task.total > 0 ? task.done / task.total : 0);
     const far = running ? `${count(task.done)} of ${count(task.total)}` : "";
     const words = [far, task.words].filter(Boolean).join(" · ");
-    const line = make("p", { class: task.state === "failed" ? "error" : "meta", hidden: words === "" }, words);
-    const skipped = task.skipped.map((s) => make("li", {}, `${s.why}: ${s.count === 1 ? s.first : `${s.first} and ${s.count - 1} more`}`));
-    const list = make("ul", { class: "skipped meta", hidden: skipped.length === 0 }, ...skipped);
-    const focused = this.box.contains(document.activeElement);
-    this.box.classList.toggle("task--bad", task.state === "failed");
-    this.box.replaceChildren(make("div", { class: "row between" }, head, act), bar, line, list);
-    if (focused) act.focus();
+    this.line.className = task.state === "failed" ? "error" : "meta";
+    this.line.hidden = words === "";
+    setText(this.line, words);
+    this.skipped.hidden = task.skipped.length === 0;
+    this.skipped.replaceChildren(
+      ...task.skipped.map((s) => make("li", {}, `${s.why}: ${s.count === 1 ? s.first : `${s.first} and ${s.count - 1} more`}`)),
+    );
   }
 
-  private async cancel(button: HTMLButtonElement): Promise<void> {
-    button.disabled = true;
-    setText(button, "Cancelling");
+  private async cancel(task: DatasetTask): Promise<void> {
+    this.cancelled = task.number;
+    this.act.disabled = true;
+    setText(this.act, "Cancelling");
     try {
       await send("DELETE", `/datasets/${this.dataset}/task`);
     } catch (e) {
       toast(wordsOf(e), { bad: true });
-      button.disabled = false;
+      this.cancelled = -1;
+      this.act.disabled = false;
+      setText(this.act, "Cancel");
     }
   }
 

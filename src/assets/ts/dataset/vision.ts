@@ -3,9 +3,8 @@
 import { chevronDown } from "easel:icons";
 import { send, wordsOf } from "../api";
 import { icon, make } from "../dom";
-import { ask } from "../admin/parts";
+import { ask, field } from "../ask";
 import { toast } from "../toasts";
-import { field } from "./naming";
 
 export interface Vision {
   protocol: string;
@@ -31,7 +30,7 @@ export function askVision(present: Vision | null, homes: [string, string][], don
   const home = (): void => {
     url.placeholder = homes.find(([name]) => name === protocol.value)?.[1] ?? "";
   };
-  const forget = make("button", { type: "button", class: "btn btn--ghost btn--bad" }, "Use none any more");
+  const forget = make("button", { type: "button", class: "btn btn--ghost btn--bad" }, "Remove the vision model");
   const keyHelp = present?.has_key ? "One is kept. Leave this empty to keep it; for another server it is asked anew." : "Kept on this server, and shown to nobody.";
   protocol.addEventListener("change", () => {
     home();

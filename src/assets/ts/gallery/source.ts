@@ -29,6 +29,9 @@ export class Source {
   private readonly asked = new Set<number>();
   private filter: Filter = { q: "", model: "" };
   private loading: AbortController | null = null;
+  /** Came, or was deleted, while a list was on its way that may not know of it. */
+  private came: Artifact[] = [];
+  private readonly gone = new Set<string>();
   /** Words of pictures have come. */
   described: () => void = () => {};
 
@@ -51,10 +54,13 @@ export class Source {
   async load(filter: Filter): Promise<void> {
     this.loading?.abort();
     const loading = (this.loading = new AbortController());
+    this.came = [];
     const rows = await get<Row[]>(`/artifacts/layout${query(filter)}`, loading.signal);
     this.filter = filter;
     this.asked.clear();
-    this.entries = rows.map(([id, width, height, time]) => entryOf({ id, width, height, created: time }));
+    const entries = rows.map(([id, width, height, time]) => entryOf({ id, width, height, created: time }));
+    this.entries = entries.filter((e) => !this.gone.has(e.id));
+    for (const artifact of this.came) this.add(artifact);
   }
 
   /** Fetches the words of a stretch, page by page, each once. */
@@ -68,20 +74,23 @@ export class Source {
   }
 
   add(artifact: Artifact): void {
-    if (this.entries.some((e) => e.id === artifact.id)) return;
+    if (!this.came.includes(artifact)) this.came.push(artifact);
+    if (this.gone.has(artifact.id) || this.entries.some((e) => e.id === artifact.id)) return;
     this.known.set(artifact.id, artifact);
     const entry = entryOf(artifact);
     const at = this.entries.findIndex((e) => e.created <= entry.created && e.id < entry.id);
     this.entries.splice(at < 0 ? this.entries.length : at, 0, entry);
   }
 
-  /** Takes pictures out, and returns how to bring them back. */
-  remove(ids: Set<string>): () => void {
+  /** Takes pictures out, and returns how to bring some of them back. */
+  remove(ids: Set<string>): (again: Set<string>) => void {
     const before = this.entries;
     this.entries = before.filter((e) => !ids.has(e.id));
-    return () => {
+    for (const id of ids) this.gone.add(id);
+    return (again) => {
+      for (const id of again) this.gone.delete(id);
       const have = new Set(this.entries.map((e) => e.id));
-      const back = before.filter((e) => ids.has(e.id) && !have.has(e.id));
+      const back = before.filter((e) => again.has(e.id) && !have.has(e.id));
       this.entries = [...this.entries, ...back].sort((a, b) => b.created - a.created || (a.id < b.id ? 1 : -1));
     };
   }

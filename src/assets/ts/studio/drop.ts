@@ -7,7 +7,7 @@ import { toast } from "../toasts";
 import type { Artifact, Draft } from "../types";
 
 /** What the gallery and the strip put into a drag. */
-export const ARTIFACT_TYPE = "application/x-easel-artifact";
+const ARTIFACT_TYPE = "application/x-easel-artifact";
 
 interface Target {
   asReference: (what: File | Artifact) => void;

@@ -21,6 +21,7 @@ export class Estimates {
   private tokensAsked: AbortController | null = null;
   private etaAsked: AbortController | null = null;
   private counted = "";
+  private recount = 0;
 
   constructor(
     private readonly form: Form,
@@ -37,8 +38,9 @@ export class Estimates {
   private async countTokens(tries = TRIES): Promise<void> {
     const model = this.form.model;
     const prompt = this.form.prompt.value;
-    if (!model || this.counted === `${model.id}\n${prompt}`) return;
+    clearTimeout(this.recount);
     this.tokensAsked?.abort();
+    if (!model || this.counted === `${model.id}\n${prompt}`) return;
     const asked = (this.tokensAsked = new AbortController());
     try {
       const body = { model: model.id, prompt };
@@ -47,8 +49,10 @@ export class Estimates {
       });
       this.counted = `${model.id}\n${prompt}`;
       setText(byId("tokens"), tokenWords(model, tokens, chunks));
-    } catch {
-      if (!asked.signal.aborted && tries > 1) setTimeout(() => void this.countTokens(tries - 1), AGAIN_MS);
+    } catch (e) {
+      const refused = e instanceof ApiError && e.status >= 400 && e.status < 500;
+      if (asked.signal.aborted || refused || tries <= 1) return;
+      this.recount = setTimeout(() => void this.countTokens(tries - 1), AGAIN_MS);
     }
   }
 

@@ -10,8 +10,8 @@ export class Slider {
 
   constructor(
     id: string,
-    private readonly limits: [number, number],
-    private readonly changed: () => void,
+    private limits: [number, number],
+    private changed: () => void,
   ) {
     this.range = byId<HTMLInputElement>(id);
     this.number = byId<HTMLInputElement>(this.range.dataset.number ?? "");
@@ -24,6 +24,14 @@ export class Slider {
       this.take(String(this.value + (e.key === "ArrowUp" ? step : -step)));
     });
     this.paint();
+  }
+
+  /** For another use of the same fields: their limits, how far the slider goes, where it stands, who hears of changes. */
+  use(limits: [number, number], end: number, value: number, changed: () => void): void {
+    this.limits = limits;
+    this.changed = changed;
+    this.range.max = String(end);
+    this.value = value;
   }
 
   get value(): number {

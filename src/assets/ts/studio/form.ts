@@ -159,19 +159,30 @@ export class Form {
     this.touched();
   }
 
-  /** Looks at the sizes typed by hand, as the server would; answers whether something is wrong. */
+  /** Looks at what was typed by hand, sizes as the server would; answers whether something is wrong. */
   check(): boolean {
+    const problems = [...this.wrongSize(), ...this.wrongSeed()];
+    if (problems.length > 0) this.complain(problems);
+    return problems.length > 0;
+  }
+
+  /** An empty seed is a random one; another that is no number would become one without a word. */
+  private wrongSeed(): FieldProblem[] {
+    const text = this.seedInput.value.trim();
+    if (text === "" || (/^\d+$/.test(text) && Number(text) <= LARGEST_SEED)) return [];
+    return [{ field: "seed", message: `${text} is not a whole number between 0 and ${LARGEST_SEED}.` }];
+  }
+
+  private wrongSize(): FieldProblem[] {
     const model = this.model;
-    if (!model || this.sizeSelect.value !== "other") return false;
+    if (!model || this.sizeSelect.value !== "other") return [];
     const [min, max] = model.side;
-    const problems = this.pixels().flatMap((value, i) => {
+    return this.pixels().flatMap((value, i) => {
       if (Number.isInteger(value) && value % 8 === 0 && value >= min && value <= max) return [];
       const nearest = Math.min(max, Math.max(min, Math.round((value || min) / 8) * 8));
       const message = `${value || "Nothing"} is not a multiple of 8 between ${min} and ${max}; the nearest is ${nearest}.`;
       return [{ field: i === 0 ? "width" : "height", message }];
     });
-    this.complain(problems);
-    return problems.length > 0;
   }
 
   /** Shows what the server does not take; answers what no field of this form is about. */

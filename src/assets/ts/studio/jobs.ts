@@ -38,6 +38,8 @@ export class Jobs {
   ended: (job: LiveJob) => void = () => {};
 
   private readonly seqs = new Map<string, number>();
+  /** Deleted here: a job that ends tells all its pictures once more, these too. */
+  private readonly gone = new Set<string>();
   private submitting = 0;
   private readonly held: StreamEvent[] = [];
 
@@ -96,8 +98,10 @@ export class Jobs {
     const job = this.jobs.get(temporary);
     this.jobs.delete(temporary);
     this.submitting -= 1;
-    if (job && !this.jobs.has(id)) this.jobs.set(id, { ...job, id, sending: false });
+    // One that an answer was lost of may be known by now, or over.
+    if (job && !this.jobs.has(id) && !this.seqs.has(id)) this.jobs.set(id, { ...job, id, sending: false });
     if (this.looking?.kind === "job" && this.looking.id === temporary) this.looking = { kind: "job", id };
+    if (!this.jobs.has(id)) this.lookBeyond(id);
     for (const event of this.held.splice(0)) this.take(event);
     this.changed();
   }
@@ -125,11 +129,13 @@ export class Jobs {
   remove(id: string): () => void {
     const at = this.pictures.findIndex((p) => p.id === id);
     const [picture] = this.pictures.splice(at, 1);
+    this.gone.add(id);
     const next = this.pictures[Math.min(at, this.pictures.length - 1)];
     if (this.looking?.kind === "picture" && this.looking.id === id) this.looking = next ? { kind: "picture", id: next.id } : null;
     this.changed();
     return () => {
-      if (!picture) return;
+      this.gone.delete(id);
+      if (!picture || this.picture(id)) return;
       this.pictures.splice(at, 0, picture);
       this.look({ kind: "picture", id });
     };
@@ -150,11 +156,11 @@ export class Jobs {
       this.held.push(event);
       return;
     }
-    if (seq < (this.seqs.get(job.id) ?? 0)) return;
+    if (seq > 0 && seq <= (this.seqs.get(job.id) ?? 0)) return;
     this.seqs.set(job.id, seq);
     const ended = job.state !== "queued" && job.state !== "running";
     if (ended && !known) {
-      for (const a of job.artifacts ?? []) this.takeArtifact({ ...a, recipe: a.recipe ?? job.recipe });
+      for (const a of job.artifacts ?? []) this.takeArtifact(a, job.recipe);
       return;
     }
     const preview = known?.preview;
@@ -165,8 +171,7 @@ export class Jobs {
       this.looking ??= { kind: "job", id: job.id };
       return;
     }
-    for (const a of job.artifacts ?? [])
-      this.takeArtifact({ ...a, recipe: a.recipe ?? { ...job.recipe, seed: job.recipe.seed + a.index, batch: 1 } });
+    for (const a of job.artifacts ?? []) this.takeArtifact(a, job.recipe);
     const now = this.jobs.get(job.id);
     if (known && (known.state === "queued" || known.state === "running") && now) this.ended(now);
     if (job.state === "done") this.finish(job.id);
@@ -176,15 +181,21 @@ export class Jobs {
   /** A done job becomes its pictures where it stood. */
   private finish(id: string): void {
     this.jobs.delete(id);
+    this.lookBeyond(id);
+  }
+
+  /** Whoever looked at a job that is not here any more looks at its first picture. */
+  private lookBeyond(id: string): void {
     if (this.looking?.kind !== "job" || this.looking.id !== id) return;
     const first = this.pictures.find((p) => p.job === id);
     if (first) this.looking = { kind: "picture", id: first.id };
     else this.lookAtLatest();
   }
 
-  private takeArtifact(artifact: Artifact): void {
-    if (this.picture(artifact.id)) return;
-    const recipe = artifact.recipe ?? this.jobs.get(artifact.job)?.recipe;
+  /** `of`: the recipe of the whole job, of which this is one picture. */
+  private takeArtifact(artifact: Artifact, of = this.jobs.get(artifact.job)?.recipe): void {
+    if (this.picture(artifact.id) || this.gone.has(artifact.id)) return;
+    const recipe = artifact.recipe ?? (of && { ...of, seed: of.seed + artifact.index, batch: 1 });
     if (!recipe) return;
     this.pictures.push({ ...artifact, recipe });
     this.looking ??= { kind: "picture", id: artifact.id };

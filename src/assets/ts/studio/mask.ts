@@ -20,6 +20,8 @@ type Step = Stroke | "clear";
 /** The mask's longest side; a reference may be larger, its mask need not be. */
 const LONGEST = 1024;
 const OUTLINE = 1.6;
+/** One for all painters, because its fields are of the page and stay. */
+const brush = new Slider("brush", [1, 1], () => {});
 
 function canvasOf(width: number, height: number): [HTMLCanvasElement, CanvasRenderingContext2D] {
   const canvas = document.createElement("canvas");
@@ -53,7 +55,6 @@ export class Painter {
   private readonly ink: CanvasRenderingContext2D;
   private readonly canvas = document.createElement("canvas");
   private readonly view: CanvasRenderingContext2D;
-  private readonly brush: Slider;
   private readonly pinch: Pinch;
   private steps: Step[] = [];
   private undone: Step[] = [];
@@ -79,10 +80,7 @@ export class Painter {
     this.canvas.setAttribute("role", "application");
     this.canvas.ariaLabel = "Mask: arrow keys move the brush, Space paints";
     const longest = Math.max(this.mask.width, this.mask.height);
-    const range = byId<HTMLInputElement>("brush");
-    range.max = String(Math.round(longest / 3));
-    this.brush = new Slider("brush", [1, longest], () => this.draw());
-    this.brush.value = Math.round(longest / 9);
+    brush.use([1, longest], Math.round(longest / 3), Math.round(longest / 9), () => this.draw());
     this.pinch = new Pinch(byId("frame"));
   }
 
@@ -106,7 +104,7 @@ export class Painter {
     on("mask-redo", () => this.redo());
     on("mask-clear", () => this.push("clear"));
     on("mask-done", done);
-    this.listen(events.signal, done);
+    this.listen(events.signal);
     const resized = new ResizeObserver(() => this.resize());
     resized.observe(this.canvas);
     events.signal.addEventListener("abort", () => resized.disconnect());
@@ -139,18 +137,29 @@ export class Painter {
     );
   }
 
-  private choose(erase: boolean): void {
+  choose(erase: boolean): void {
     this.erase = erase;
     this.show();
   }
 
-  private undo(): void {
+  swap(): void {
+    this.choose(!this.erase);
+  }
+
+  /** A larger or a smaller brush, by an eighth. */
+  grow(by: 1 | -1): void {
+    const longest = Math.max(this.mask.width, this.mask.height);
+    brush.value = Math.min(longest, Math.max(1, brush.value + by * Math.ceil(brush.value / 8)));
+    this.draw();
+  }
+
+  undo(): void {
     const step = this.steps.pop();
     if (step) this.undone.push(step);
     this.repaint();
   }
 
-  private redo(): void {
+  redo(): void {
     const step = this.undone.pop();
     if (step) this.steps.push(step);
     this.repaint();
@@ -163,14 +172,13 @@ export class Painter {
     this.repaint();
   }
 
-  private listen(signal: AbortSignal, done: () => void): void {
+  private listen(signal: AbortSignal): void {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (e) => this.down(e), { signal });
     canvas.addEventListener("pointermove", (e) => this.move(e), { signal });
     for (const type of ["pointerup", "pointercancel"] as const) canvas.addEventListener(type, (e) => this.up(e), { signal });
     canvas.addEventListener("pointerleave", () => this.point(null), { signal });
     canvas.addEventListener("contextmenu", (e) => e.preventDefault(), { signal });
-    addEventListener("keydown", (e) => this.key(e, done), { signal });
   }
 
   private at(e: PointerEvent): Point {
@@ -189,7 +197,7 @@ export class Painter {
       return;
     }
     if (e.button > 0 && e.button !== 2) return;
-    this.stroke = { erase: this.erase || e.button === 2, size: this.brush.value, points: [this.at(e)] };
+    this.stroke = { erase: this.erase || e.button === 2, size: brush.value, points: [this.at(e)] };
     this.paintStroke(this.stroke, 0);
     this.point(this.at(e));
   }
@@ -212,55 +220,30 @@ export class Painter {
     if (stroke) this.push(stroke);
   }
 
-  private key(e: KeyboardEvent, done: () => void): void {
-    const field = e.target instanceof HTMLElement && e.target.matches("textarea, input[type=text], select");
-    if (field || e.altKey || document.querySelector("dialog[open]")) return;
-    if (this.command(e, done) || this.steer(e)) {
-      e.preventDefault();
-      e.stopImmediatePropagation();
-    }
+  /** Whether keys that mean something to every control are meant for the canvas. */
+  get hasFocus(): boolean {
+    return document.activeElement === this.canvas;
   }
 
-  private command(e: KeyboardEvent, done: () => void): boolean {
-    const key = e.key.toLowerCase();
-    if (e.ctrlKey || e.metaKey) {
-      if (key !== "z" && key !== "y") return false;
-      if (key === "y" || e.shiftKey) this.redo();
-      else this.undo();
-      return true;
-    }
-    const onButton = e.target instanceof HTMLButtonElement;
-    if (key === "b") this.choose(false);
-    else if (key === "e") this.choose(true);
-    else if (key === "x" && !e.shiftKey) this.choose(!this.erase);
-    else if (key === "[") this.brush.value = Math.max(1, this.brush.value - Math.ceil(this.brush.value / 8));
-    else if (key === "]") this.brush.value = Math.min(this.mask.width, this.brush.value + Math.ceil(this.brush.value / 8));
-    else if (key === "escape" || (key === "enter" && !onButton)) done();
-    else return false;
-    this.draw();
-    return true;
+  /** Moves the brush by a quarter of its size, or by all of it. */
+  steer(key: string, far: boolean): void {
+    const step = far ? brush.value : Math.max(1, brush.value / 4);
+    const by = { x: key === "ArrowLeft" ? -step : key === "ArrowRight" ? step : 0, y: key === "ArrowUp" ? -step : key === "ArrowDown" ? step : 0 };
+    const at = this.middle();
+    this.point({
+      x: Math.min(this.mask.width, Math.max(0, at.x + by.x)),
+      y: Math.min(this.mask.height, Math.max(0, at.y + by.y)),
+    });
   }
 
-  /** Arrows move the brush, Space paints there. */
-  private steer(e: KeyboardEvent): boolean {
-    if (document.activeElement !== this.canvas) return false;
-    const step = e.shiftKey ? this.brush.value : Math.max(1, this.brush.value / 4);
-    const at = this.cursor ?? { x: this.mask.width / 2, y: this.mask.height / 2 };
-    const move: Record<string, Point> = {
-      ArrowLeft: { x: -step, y: 0 },
-      ArrowRight: { x: step, y: 0 },
-      ArrowUp: { x: 0, y: -step },
-      ArrowDown: { x: 0, y: step },
-    };
-    const by = move[e.key];
-    if (by)
-      this.point({
-        x: Math.min(this.mask.width, Math.max(0, at.x + by.x)),
-        y: Math.min(this.mask.height, Math.max(0, at.y + by.y)),
-      });
-    else if (e.key === " ") this.push({ erase: this.erase, size: this.brush.value, points: [at] });
-    else return false;
-    return true;
+  /** Paints where the brush is. */
+  dab(): void {
+    this.push({ erase: this.erase, size: brush.value, points: [this.middle()] });
+  }
+
+  /** Where the brush is; before it was seen anywhere, in the middle. */
+  private middle(): Point {
+    return this.cursor ?? { x: this.mask.width / 2, y: this.mask.height / 2 };
   }
 
   private paintStroke(stroke: Stroke, from: number): void {
@@ -365,7 +348,7 @@ export class Painter {
       this.view.strokeStyle = colour;
       this.view.lineWidth = width * ratio;
       this.view.beginPath();
-      this.view.arc(at.x * scale, at.y * scale, (this.brush.value / 2) * scale, 0, 2 * Math.PI);
+      this.view.arc(at.x * scale, at.y * scale, (brush.value / 2) * scale, 0, 2 * Math.PI);
       this.view.stroke();
     }
   }

@@ -1,7 +1,7 @@
 // The reference picture and its mask: where they come from, what they do to the recipe. The painter itself is loaded
 // only when it is opened.
 
-import { wordsOf } from "../api";
+import { ApiError, wordsOf } from "../api";
 import { byId, setText } from "../dom";
 import { recall, remember } from "../settings";
 import { toast } from "../toasts";
@@ -12,19 +12,31 @@ import type { Form } from "./form";
 import { sizeLike } from "./sizes";
 import type { Painter } from "./mask";
 
-interface Reference {
-  /** `artifact:ID` or `upload:SHA256`; absent while the file is on its way. */
-  name: string | null;
+interface Seen {
   url: string;
   width: number;
   height: number;
+}
+/** One that the server has, as a browser remembers it. */
+interface Kept extends Seen {
+  /** `artifact:ID` or `upload:SHA256`. */
+  name: string;
+}
+interface Reference extends Seen {
+  /** None while the file is on its way. */
+  name: string | null;
+  /** Its name, once it is there. */
+  sent: Promise<string>;
 }
 
 export class ReferencePicture {
   private reference: Reference | null = null;
   private painter: Painter | null = null;
-  private uploading: Promise<void> | null = null;
   private maskName: string | null = null;
+  /** Counts changes of the mask: what is sent of an earlier one is not this one's. */
+  private maskTurn = 0;
+  /** Counts choices: what is still being looked at does not replace a later one. */
+  private turn = 0;
   private readonly picture = byId<HTMLImageElement>("reference-picture");
   private readonly file = byId<HTMLInputElement>("reference-file");
   changed: () => void = () => {};
@@ -43,8 +55,15 @@ export class ReferencePicture {
     byId("mask-remove").addEventListener("click", () => this.removeMask());
     for (const input of document.querySelectorAll("input[name=change]"))
       input.addEventListener("change", () => this.maskChanged());
-    const kept = recall<Reference | null>("reference", null);
-    if (kept) this.set(kept, false);
+    const kept = recall<Kept | null>("reference", null);
+    if (kept) this.takeUp(kept);
+  }
+
+  /** That of the last visit, unless it is gone. */
+  private takeUp({ name, url, width, height }: Kept): void {
+    this.use({ name, url, width, height }, false);
+    const { reference } = this;
+    this.picture.addEventListener("error", () => this.reference === reference && this.clear(), { once: true });
   }
 
   get url(): string | null {
@@ -67,26 +86,34 @@ export class ReferencePicture {
 
   /** `sized`: the picture to come takes its shape. */
   useArtifact(artifact: { id: string; url: string; width: number; height: number }, sized = true): void {
-    this.set({ name: `artifact:${artifact.id}`, url: artifact.url, width: artifact.width, height: artifact.height }, sized);
+    this.use({ name: `artifact:${artifact.id}`, url: artifact.url, width: artifact.width, height: artifact.height }, sized);
+  }
+
+  private use(kept: Kept, sized: boolean): void {
+    this.set({ ...kept, sent: Promise.resolve(kept.name) }, sized);
+    remember("reference", kept);
   }
 
   /** Sets what a recipe was made from, with its mask as it was, or nothing; answers what is missing of it. */
   async restore(recipe: Draft): Promise<string | null> {
     if (!recipe.image) {
+      this.turn += 1;
       if (this.reference) this.clear();
       return null;
     }
     const [kind, id] = recipe.image.split(":");
     const url = `/api/v1/${kind}s/${id}/file`;
+    const turn = (this.turn += 1);
     const probe = new Image();
     probe.src = url;
     try {
       await probe.decode();
     } catch {
-      this.clear();
+      if (turn === this.turn) this.clear();
       return "Its reference picture is not here: choose it again.";
     }
-    this.set({ name: recipe.image, url, width: probe.naturalWidth, height: probe.naturalHeight }, false);
+    if (turn !== this.turn) return null;
+    this.use({ name: recipe.image, url, width: probe.naturalWidth, height: probe.naturalHeight }, false);
     this.maskName = recipe.mask ?? null;
     this.show();
     this.changed();
@@ -95,6 +122,7 @@ export class ReferencePicture {
 
   /** A file of the artist's: shown at once, sent meanwhile. */
   async useFile(file: File): Promise<void> {
+    const turn = (this.turn += 1);
     const url = URL.createObjectURL(file);
     const probe = new Image();
     probe.src = url;
@@ -105,53 +133,81 @@ export class ReferencePicture {
       toast(`“${file.name}” is not a picture that can be read. PNG, JPEG and WebP can.`, { bad: true });
       return;
     }
-    const reference: Reference = { name: null, url, width: probe.naturalWidth, height: probe.naturalHeight };
+    if (turn !== this.turn) return URL.revokeObjectURL(url);
+    const reference: Reference = { name: null, url, width: probe.naturalWidth, height: probe.naturalHeight, sent: this.send(file, url) };
     this.set(reference, true);
     setText(byId("reference-facts"), "Sending");
-    this.uploading = (async () => {
-      try {
-        const done = await upload(file, (share) => setText(byId("reference-facts"), `Sending, ${Math.round(share * 100)} %`));
-        reference.name = done.upload;
-      } catch (e) {
-        if (this.reference === reference) this.clear();
-        toast(`The reference was not sent. ${wordsOf(e)}`, { bad: true });
-      } finally {
-        this.uploading = null;
-        this.show();
-        this.changed();
-      }
-    })();
-    await this.uploading;
+    // That of before does not come back at the next visit.
+    remember("reference", null);
+    try {
+      const name = (reference.name = await reference.sent);
+      if (this.reference !== reference) return;
+      const { width, height } = reference;
+      remember("reference", { name, url: `/api/v1/uploads/${name.split(":")[1]}/file`, width, height } satisfies Kept);
+      this.show();
+      this.changed();
+    } catch (e) {
+      if (this.reference !== reference) return;
+      this.clear();
+      toast(wordsOf(e), { bad: true });
+    }
+  }
+
+  /** The name that a file has once it is sent. */
+  private async send(file: File, url: string): Promise<string> {
+    const progress = (share: number): void => {
+      if (this.reference?.url === url) setText(byId("reference-facts"), `Sending, ${Math.round(share * 100)} %`);
+    };
+    try {
+      return (await upload(file, progress)).upload;
+    } catch (e) {
+      throw new ApiError(`The reference was not sent. ${wordsOf(e)}`, e instanceof ApiError ? e.status : 0);
+    }
   }
 
   clear(): void {
-    this.closePainter();
-    this.painter = null;
-    this.maskName = null;
-    this.reference = null;
+    this.letGo();
     remember("reference", null);
     this.show();
     this.changed();
   }
 
-  /** The part of a recipe that this is about, for estimates: names only, nothing is sent. */
-  draft(): Draft {
-    if (!this.reference?.name) return {};
-    return {
-      image: this.reference.name,
-      strength: this.form.strength.value,
-      ...(this.masked && this.maskName ? { mask: this.maskName } : {}),
-    };
+  /** Of the reference and its mask nothing is left. */
+  private letGo(): void {
+    this.closePainter();
+    this.turn += 1;
+    this.painter = null;
+    this.forgetMask();
+    if (this.reference?.url.startsWith("blob:")) URL.revokeObjectURL(this.reference.url);
+    this.reference = null;
   }
 
-  /** The same for a job: waits for what is on its way and sends the mask. */
+  private forgetMask(): void {
+    this.maskName = null;
+    this.maskTurn += 1;
+  }
+
+  /** The part of a recipe that this is about, for estimates: names only, nothing is sent. */
+  draft(): Draft {
+    return this.reference?.name ? this.part(this.reference.name, this.masked ? this.maskName : null) : {};
+  }
+
+  private part(image: string, mask: string | null): Draft {
+    return { image, strength: this.form.strength.value, ...(mask ? { mask } : {}) };
+  }
+
+  /** The same for a job, as it is now: waits for what is on its way and sends the mask. Fails where that fails: no job is made
+   * without the reference that it was meant for. */
   async ready(): Promise<Draft> {
-    if (this.uploading) await this.uploading;
-    if (this.masked && this.painter && !this.maskName) {
-      const mask = await this.painter.file(this.inverted);
-      this.maskName = (await upload(mask)).upload;
-    }
-    return this.draft();
+    const { reference, painter, maskName, maskTurn } = this;
+    if (!reference) return {};
+    const part = this.part("", this.masked ? maskName : null);
+    const drawn = this.masked && painter && !maskName ? painter.file(this.inverted) : null;
+    const [image, mask] = await Promise.all([reference.sent, drawn]);
+    if (!mask) return { ...part, image };
+    const sent = (await upload(mask)).upload;
+    if (maskTurn === this.maskTurn) this.maskName = sent;
+    return { ...part, image, mask: sent };
   }
 
   async paint(): Promise<void> {
@@ -159,6 +215,7 @@ export class ReferencePicture {
     if (!reference) return;
     try {
       const { Painter } = await import("./mask");
+      if (this.reference !== reference) return;
       this.painter ??= new Painter(reference, () => this.maskChanged());
       this.painting(true);
       this.painter.open(() => this.closePainter());
@@ -175,7 +232,11 @@ export class ReferencePicture {
   }
 
   get isPainting(): boolean {
-    return this.painter?.isOpen ?? false;
+    return this.openPainter !== null;
+  }
+
+  get openPainter(): Painter | null {
+    return this.painter?.isOpen ? this.painter : null;
   }
 
   private removeMask(): void {
@@ -185,18 +246,14 @@ export class ReferencePicture {
   }
 
   private maskChanged(): void {
-    this.maskName = null;
+    this.forgetMask();
     this.show();
     this.changed();
   }
 
   private set(reference: Reference, sized: boolean): void {
-    this.closePainter();
-    this.painter = null;
-    this.maskName = null;
+    this.letGo();
     this.reference = reference;
-    // Whatever can be shown again at the next visit; a file's own URL cannot.
-    if (reference.name && reference.url.startsWith("/")) remember("reference", reference);
     const model = this.form.model;
     if (sized && model) {
       const { width, height } = sizeLike(model, reference.width, reference.height);
@@ -216,7 +273,7 @@ export class ReferencePicture {
     setText(byId("mask-open").lastElementChild as Element, this.masked && this.painter ? "Paint on" : "Paint mask");
     if (!reference) return;
     if (this.picture.getAttribute("src") !== reference.url) this.picture.src = reference.url;
-    if (this.uploading) return;
+    if (reference.name === null) return;
     const share = this.painter?.coverage ?? 0;
     const given = this.masked && share === 0 ? ", with its mask" : "";
     const mask = share > 0 ? `, mask on ${Math.max(1, Math.round((this.inverted ? 1 - share : share) * 100))} %` : given;

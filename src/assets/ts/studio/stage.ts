@@ -87,6 +87,8 @@ export class Stage {
       this.drawTrouble(job, ratio);
       return;
     }
+    // What was said of the job before is said again of this one.
+    if (job.sending) this.say("");
     setText(byId("running-prompt"), altOf(job.recipe));
     this.facts("running-recipe", factsOf(this.models, job.recipe));
     if (job.state === "queued") this.drawQueued(job, ratio);

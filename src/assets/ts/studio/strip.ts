@@ -10,6 +10,9 @@ import { placeInLine, type Jobs, type LiveJob, type Picture } from "./jobs";
 export class Strip {
   private readonly list = byId("latest");
   private readonly items = new Map<string, HTMLLIElement>();
+  /** What stands there while there is nothing. */
+  private readonly none =
+    document.getElementById("none-yet") ?? make("li", { id: "none-yet" }, make("p", { class: "meta" }, "Your pictures line up here"));
 
   constructor(private readonly jobs: Jobs) {
     for (const li of this.list.querySelectorAll<HTMLLIElement>("li[data-id]")) this.items.set(`p${li.dataset.id}`, li);
@@ -26,11 +29,9 @@ export class Strip {
     const cells = pictures.map((p) => ({ key: `p${p.id}`, job: p.job, element: () => this.cell(p) }));
     // Ids of jobs sort by time; one that is still being sent is the newest.
     const entries = [...slots, ...cells].sort((a, b) => (a.job === b.job ? 0 : a.job < b.job ? 1 : -1));
-    const wanted = entries.map((e) => e.element());
+    const wanted = entries.length > 0 ? entries.map((e) => e.element()) : [this.none];
     const keys = new Set(entries.map((e) => e.key));
     for (const key of [...this.items.keys()]) if (!keys.has(key)) this.items.delete(key);
-    const none = document.getElementById("none-yet");
-    if (none && wanted.length === 0) return;
     const now = [...this.list.children];
     if (wanted.length !== now.length || wanted.some((li, i) => li !== now[i])) this.list.replaceChildren(...wanted);
     for (const { key } of entries) {
@@ -99,7 +100,7 @@ export class Strip {
     const failed = job.state === "failed" || job.state === "parked";
     const running = job.state === "running";
     bar.hidden = failed;
-    const how = failed ? "not finished" : running ? "being painted" : "waiting";
+    const how = failed ? "not finished" : running ? "generating" : "waiting";
     setText(said, `, ${how}: ${altOf(job.recipe)}`);
     if (failed) {
       if (!head.querySelector("svg")) head.replaceChildren(icon(triangleAlert));

@@ -99,10 +99,6 @@ export class Screen {
     this.terminal.resize(cols, rows);
   }
 
-  get size(): { cols: number; rows: number } {
-    return { cols: this.terminal.cols, rows: this.terminal.rows };
-  }
-
   /** Whether keys are typed. */
   listen(on: boolean): void {
     this.terminal.options.disableStdin = !on;
@@ -117,10 +113,6 @@ export class Screen {
 
   clear(): void {
     this.terminal.clear();
-  }
-
-  reset(): void {
-    this.terminal.reset();
   }
 
   /** The next or last place of a text; false where there is none. */

@@ -68,6 +68,12 @@ export class Sets {
     this.status.say(kind, since === null ? word : `${word}, ${running((Date.now() - since) / 1000)}`);
   }
 
+  /** The button that asks for these says that it was pressed. */
+  busy(picks: string[], on: boolean): void {
+    for (const button of this.section.querySelectorAll<HTMLElement>("button[data-picks]"))
+      if (button.dataset.picks === picks.join(" ")) button.ariaBusy = on ? "true" : null;
+  }
+
   private news(tool: Tool): Node[] {
     if (!tells(tool)) return [];
     const why = [tool.why, tool.remedy].filter(Boolean).join(" ");
@@ -106,7 +112,7 @@ export class Sets {
   }
 
   private button(label: string, act: Act, picks: string[], of = ""): HTMLElement {
-    const button = make("button", { type: "button", class: "btn" }, label, of ? make("span", { class: "vh" }, ` of ${of}`) : null);
+    const button = make("button", { type: "button", class: "btn", "data-picks": picks.join(" ") }, label, of ? make("span", { class: "vh" }, ` of ${of}`) : null);
     button.addEventListener("click", () => this.act(act, picks));
     return button;
   }

@@ -120,7 +120,7 @@ async fn a_picture_keeps_what_it_was_made_from_until_it_is_gone() {
     let delete = async |index: u32| {
         let (all, _) = artifacts.page(&scene.ada, Filter::default(), None, 10).await.unwrap();
         let Artifact { id, .. } = all.into_iter().find(|a| a.index == index).unwrap();
-        artifacts.delete(&scene.ada, &id).await.unwrap();
+        artifacts.delete(&scene.ada, vec![id]).await.unwrap();
         scene.pass(Duration::from_secs(29)).await;
         assert!(scene.has(&image).await, "it can still be restored");
         scene.uploads.clock.advance(HOUR);

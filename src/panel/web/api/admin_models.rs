@@ -87,6 +87,9 @@ pub struct ModelBegin {
     name: String,
     /// Its size, 1 byte to 200 GiB.
     bytes: u64,
+    /// 64 lower-case hex digits that tell this file from others of its name and size. An upload of the same that was broken
+    /// off is gone on with.
+    mark: Option<String>,
 }
 
 /// Something that was begun.
@@ -197,12 +200,12 @@ pub async fn cancel(app: Data<App>, admin: Admin, id: Path<String>) -> Result<Ht
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Begins to upload a model.
+/// Begins to upload a model, or goes on with the same one.
 #[utoipa::path(post, path = "/api/v1/admin/arrivals", tag = "admin", request_body = ModelBegin, responses((status = 201, body = ModelBegun)))]
 pub async fn begin(app: Data<App>, admin: Admin, payload: Payload) -> Result<HttpResponse, AppError> {
-    let ModelBegin { name, bytes } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    let id = app.models.begin_upload(by(&admin), name, bytes).await?;
-    Ok(HttpResponse::Created().json(ModelBegun { id, offset: 0 }))
+    let ModelBegin { name, bytes, mark } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
+    let (id, offset) = app.models.begin_upload(by(&admin), name, bytes, mark).await?;
+    Ok(HttpResponse::Created().json(ModelBegun { id, offset }))
 }
 
 /// Takes the next piece, of at most 8 MiB. With the last one the file's header is checked, and it gets its name.

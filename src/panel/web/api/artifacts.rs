@@ -1,5 +1,6 @@
 //! `/api/v1/artifacts`: the caller's gallery, its files, deleting and taking it back. Knows no paths.
 
+use super::body;
 use crate::{
     App,
     artifacts::{Artifact, ArtifactView, Filter, Made, download_name, parse_month},
@@ -9,12 +10,14 @@ use crate::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
-    web::{Data, Json, Path, Query},
+    web::{Data, Json, Path, Payload, Query},
 };
 use serde::{Deserialize, Serialize};
 
 /// Pictures of one page at most.
 const MAX_PAGE: u32 = 500;
+/// Pictures of one deletion at most.
+const MAX_CHOSEN: usize = 10_000;
 /// A file of ours never changes under its id.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// Whatever a browser may see in such a file, it does nothing with it.
@@ -175,18 +178,56 @@ pub(super) fn picture(mime: &str, tag: String) -> actix_web::HttpResponseBuilder
     answer
 }
 
+/// Pictures.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// Their ids, 1 to 10000.
+    ids: Vec<String>,
+}
+
+/// What became of them.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Restored {
+    /// Those that are back. The others were not deleted, or it is too late.
+    ids: Vec<String>,
+}
+
+async fn chosen(payload: Payload) -> Result<Vec<String>, AppError> {
+    let Chosen { ids } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
+    if ids.is_empty() || ids.len() > MAX_CHOSEN {
+        return Err(AppError::field("ids", format!("They are 1 to {MAX_CHOSEN} pictures.")));
+    }
+    Ok(ids)
+}
+
+/// Deletes pictures, all or none; one that is not there is as good as deleted. For 30 seconds they can be restored.
+#[utoipa::path(post, path = "/api/v1/artifacts/delete", tag = "artifacts", request_body = Chosen, responses((status = 204)))]
+pub async fn delete_many(app: Data<App>, artist: Artist, payload: Payload) -> Result<HttpResponse, AppError> {
+    app.artifacts.delete(&artist.profile.id, chosen(payload).await?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Takes deletions back.
+#[utoipa::path(post, path = "/api/v1/artifacts/restore", tag = "artifacts", request_body = Chosen,
+    responses((status = 200, body = Restored)))]
+pub async fn restore_many(app: Data<App>, artist: Artist, payload: Payload) -> Result<Json<Restored>, AppError> {
+    let ids = app.artifacts.restore(&artist.profile.id, chosen(payload).await?).await?;
+    Ok(Json(Restored { ids }))
+}
+
 /// Deletes a picture. For 30 seconds it can be restored.
 #[utoipa::path(delete, path = "/api/v1/artifacts/{id}", tag = "artifacts", params(("id" = String, Path)), responses((status = 204)))]
 pub async fn delete(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
-    found(app.artifacts.delete(&artist.profile.id, &id).await?)
+    found(&app.artifacts.delete(&artist.profile.id, vec![id.into_inner()]).await?)
 }
 
 /// Takes a deletion back.
 #[utoipa::path(post, path = "/api/v1/artifacts/{id}/restore", tag = "artifacts", params(("id" = String, Path)), responses((status = 204)))]
 pub async fn restore(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
-    found(app.artifacts.restore(&artist.profile.id, &id).await?)
+    found(&app.artifacts.restore(&artist.profile.id, vec![id.into_inner()]).await?)
 }
 
-fn found(there: bool) -> Result<HttpResponse, AppError> {
-    if there { Ok(HttpResponse::NoContent().finish()) } else { Err(AppError::NotFound) }
+fn found(ids: &[String]) -> Result<HttpResponse, AppError> {
+    if ids.is_empty() { Err(AppError::NotFound) } else { Ok(HttpResponse::NoContent().finish()) }
 }

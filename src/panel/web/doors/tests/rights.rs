@@ -135,6 +135,16 @@ async fn what_is_anothers_does_not_exist() {
             opened += 1;
         }
     }
+    // Lists of ids in a body: what is another's is passed over as if it were not there.
+    let ids = format!("{{\"ids\": [\"{}\"]}}", things.artifact);
+    for other in &others {
+        for (path, said) in [("delete", ""), ("restore", "{\"ids\":[]}")] {
+            let request = as_whom(&studio, "POST", &format!("/api/v1/artifacts/{path}"), Some(other));
+            let answer = studio.send(&request.header("content-type", "application/json").body(&ids)).await;
+            assert!((200..300).contains(&answer.status) && answer.body == said, "{path}: {answer:?}");
+            tried += 1;
+        }
+    }
     println!("{tried} tries at another's things, {opened} of the owner's own");
     assert!(tried >= 12 && opened >= 5);
     let zoe_id = studio.app.users.find("zoe").unwrap().id;
