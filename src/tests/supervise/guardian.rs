@@ -76,9 +76,9 @@ async fn a_process_whose_name_is_no_text_ends_like_any_other() {
     let mark = format!("EASEL_TEST_MARK=unreadable-{}", std::process::id());
     let (name, value) = mark.split_once('=').unwrap();
     let mut child = spawn(&guarded(UNREADABLE, None).env(name, value)).await;
-    let mut line = [0; 16];
-    let n = child.output[0].read(&mut line).await.unwrap();
-    assert_eq!(&line[..n], b"named\n");
+    let mut word = [0; 5];
+    child.output[0].read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"named");
     child.signals.send(Signal::Kill).unwrap();
     let exit = tokio::time::timeout(Duration::from_secs(10), child.exit).await.expect("it is never told").unwrap();
     assert_eq!(exit, Exit::Signal(9));
