@@ -28,6 +28,9 @@ use std::{
 
 /// How long a deleted picture can be restored.
 pub const UNDO: Duration = Duration::from_secs(30);
+/// A file's time may be so far behind the clock: disks count in coarse steps, and servers of files have clocks of their own.
+/// What is being written now must not be taken for what a crash left.
+const CLOCKS: Duration = Duration::from_secs(60);
 /// Folder of thumbnails, beside the pictures.
 const THUMBS: &str = ".thumbs";
 
@@ -109,7 +112,7 @@ impl Artifacts {
     /// Removes what a crash left half-written below `outputs`. Beside the first requests, because a large
     /// gallery takes a while to walk through.
     pub async fn tidy(outputs: &Path) {
-        let (outputs, started) = (outputs.to_path_buf(), SystemTime::now());
+        let (outputs, started) = (outputs.to_path_buf(), SystemTime::now() - CLOCKS);
         // The walk cannot fail, only find nothing.
         let _ = tokio::task::spawn_blocking(move || remove_temporary(&outputs, started)).await;
     }

@@ -181,10 +181,17 @@ async fn a_lost_thumbnail_is_made_again_and_half_written_files_are_cleared() {
     std::fs::remove_dir_all(month.join(".thumbs")).unwrap();
     let thumb = scene.artifacts.thumb(&artifact).await.unwrap();
     assert_eq!(media::decode::probe(&thumb).unwrap().mime, "image/webp");
-    std::fs::write(month.join(".x.png.tmp"), "half").unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    for name in [".x.png.tmp", ".y.png.tmp"] {
+        std::fs::write(month.join(name), "half").unwrap();
+    }
+    // The clock of the disk may be behind: the second is being written.
+    for (name, age) in [(".x.png.tmp", Duration::from_secs(120)), (".y.png.tmp", Duration::from_millis(20))] {
+        let file = std::fs::File::options().write(true).open(month.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
     Artifacts::tidy(&scene.folder.path().join("outputs")).await;
-    assert!(!month.join(".x.png.tmp").exists());
+    assert!(!month.join(".x.png.tmp").exists() && month.join(".y.png.tmp").exists());
+    std::fs::remove_file(month.join(".y.png.tmp")).unwrap();
     assert_eq!(scene.files(), 2);
 }
 
