@@ -3,7 +3,7 @@
 use super::Finding::{self, Bad, Good, Odd};
 use panel::{
     Config,
-    boot::{self, sync},
+    boot::{self, kept::kept},
     control::Reply,
     tools::{self, Catalogue},
 };
@@ -108,7 +108,7 @@ fn of_tools(config: &Config, served: bool) -> Vec<Finding> {
 }
 
 fn repositories(config: &Config) -> Vec<Finding> {
-    let reports = sync::kept(&config.data);
+    let reports = kept(&config.data);
     let one = |repo: &panel::config::Repo| {
         let report = reports.iter().find(|report| report.name == repo.name);
         match report.map(|report| (report, report.behind())) {
