@@ -252,7 +252,8 @@ impl Models {
             let mut arrivals = self.arrivals();
             arrivals.retain(|_, a| a.view.state != "done");
             if arrivals.values().any(twice) {
-                let words = "Another file of this name is on its way already. Cancel that one first, or give this one another name.";
+                let words =
+                    "Another file of this name is on its way already. Cancel that one first, or give this one another name.";
                 return Err(ModelError::Clash(words.into()));
             }
             if arrivals.len() >= MOST {

@@ -102,20 +102,20 @@ async fn a_restore_that_waits_in_the_queue_keeps_its_picture() {
     let scene = scene().await;
     scene.artifacts.publish(&scene.ada, &job(), picture(0)).await.unwrap();
     let id = scene.all().await[0].id.clone();
-    scene.artifacts.delete(&scene.ada, &id).await.unwrap();
+    scene.artifacts.delete(&scene.ada, vec![id.clone()]).await.unwrap();
     scene.clock.advance(UNDO - Duration::from_secs(1));
     let (go, gate) = std::sync::mpsc::channel::<()>();
     let store = scene.artifacts.store.clone();
     let busy = tokio::spawn(async move { store.run(move |_| Ok(gate.recv().is_ok())).await });
     let (restore, sweep) = (scene.artifacts.clone(), scene.artifacts.clone());
     let ada = scene.ada.clone();
-    let restored = tokio::spawn(async move { restore.restore(&ada, &id).await });
+    let restored = tokio::spawn(async move { restore.restore(&ada, vec![id]).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
     scene.clock.advance(Duration::from_secs(1));
     let swept = tokio::spawn(async move { sweep.sweep().await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     go.send(()).unwrap();
-    assert!(busy.await.unwrap().unwrap() && restored.await.unwrap().unwrap());
+    assert!(busy.await.unwrap().unwrap() && !restored.await.unwrap().unwrap().is_empty());
     swept.await.unwrap().unwrap();
     assert_eq!((scene.all().await.len(), scene.files()), (1, 2), "told that it is back");
 }
@@ -129,7 +129,7 @@ async fn a_picture_that_cannot_be_unlinked_keeps_no_other() {
     let mut all = scene.all().await;
     all.sort_by_key(|a| std::cmp::Reverse(a.index));
     for artifact in &all {
-        scene.artifacts.delete(&scene.ada, &artifact.id).await.unwrap();
+        scene.artifacts.delete(&scene.ada, vec![artifact.id.clone()]).await.unwrap();
     }
     let outputs = scene.folder.path().join("outputs");
     // The first to be looked at: a folder of its name is in the way.

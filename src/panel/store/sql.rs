@@ -183,8 +183,7 @@ pub(super) const JOBS_OF_ALL: &str = "SELECT * FROM jobs WHERE (?1 IS NULL OR st
 /// How many pictures each profile keeps.
 pub(super) const ARTIFACTS_OF_EACH: &str = "SELECT profile, count(*) FROM artifacts WHERE deleted IS NULL GROUP BY profile";
 /// A model on its way in.
-pub(super) const ARRIVAL_INSERT: &str =
-    "INSERT INTO arrivals (id, profile, name, host, url, bytes, sha256, mark, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+pub(super) const ARRIVAL_INSERT: &str = "INSERT INTO arrivals (id, profile, name, host, url, bytes, sha256, mark, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 /// All of them, oldest first.
 pub(super) const ARRIVALS: &str = "SELECT * FROM arrivals ORDER BY id";
 /// The server told its name.

@@ -29,7 +29,7 @@ mod tests {
     fn tool(id: &str, home: &str) -> ToolFolder {
         let text = format!("name = \"{id}\"\nabout = \"a\"\n{home}\n");
         let spec = ToolSpec::parse(ToolId::parse(id).unwrap(), &text).unwrap();
-        ToolFolder { spec, path: "/s".into(), actions: Default::default(), choices: None }
+        ToolFolder { spec, path: "/s".into(), actions: Default::default(), choices: None, version: None }
     }
 
     #[test]

@@ -203,7 +203,10 @@ impl<'a> Up<'a> {
                 self.starts();
                 None
             }
-            Happened::NotStarted { why } => Some(Some(self.broken(format!("It could not be started: {why}.")))),
+            Happened::NotStarted { why } => {
+                let why = why.trim_end_matches('.');
+                Some(Some(self.broken(format!("It could not be started: {why}."))))
+            }
             Happened::Ended { exit, for_good, .. } => {
                 self.pid = None;
                 let was_well = std::mem::take(&mut self.well);

@@ -131,9 +131,10 @@ impl InSessions {
 impl Spawner for InSessions {
     fn spawn<'a>(&'a self, launch: &'a Launch) -> Spawning<'a> {
         Box::pin(async move {
-            let refused = |why: ToolError| SpawnError::Refused {
-                program: launch.program.display().to_string(),
-                why: std::io::Error::other(why),
+            let refused = |why: ToolError| match why {
+                // It says already what could not be started.
+                ToolError::Session(sessions::SessionError::Spawn(e)) => e,
+                why => SpawnError::Refused { program: launch.program.display().to_string(), why: std::io::Error::other(why) },
             };
             self.spawn_next(launch).await.map_err(refused)
         })

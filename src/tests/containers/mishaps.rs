@@ -79,7 +79,8 @@ async fn an_image_that_was_cleared_away_is_told_as_that_and_installed_again() {
     assert_eq!(ada.post("/tools/page/start").await.0, 202);
     let broken = ada.until("page", "broken").await;
     let why = broken["why"].as_str().unwrap();
-    assert!(why.contains("is not on this machine any more") && why.contains("installs it again"), "{why}");
+    assert!(why.contains("is not on this machine any more") && why.ends_with("An admin installs it again."), "{why}");
+    assert_eq!(why.matches("cannot be started").count(), 1, "{why}");
     assert_eq!((&broken["may"]["start"], &broken["may"]["install"]), (&false.into(), &true.into()), "{broken}");
     world.import(image, "back again");
     ada.install("page").await;
