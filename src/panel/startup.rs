@@ -136,8 +136,7 @@ impl Application {
             store,
         };
         app.tools.read_accepted().await?;
-        app.boot.find_users_file().await;
-        boot::sync_users(&app.users, &app.logins, &app.boot.users_file()).await?;
+        boot::sync_users(&app.users, &app.logins, &app.boot.find_users_file().await).await?;
         let news = boot::news(&app.users, &app.doors).await?;
         // Bound before the address is printed: whoever reads it may run a command at once, and that waits here.
         let control = Socket::listen(&app.config)?;

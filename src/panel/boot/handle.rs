@@ -125,11 +125,12 @@ impl Boot {
     }
 
     /// Looks which list of profiles it is.
-    pub async fn find_users_file(&self) {
+    pub async fn find_users_file(&self) -> PathBuf {
         let config = self.config().clone();
         if let Ok(file) = tokio::task::spawn_blocking(move || users_file(&config)).await {
             self.state().users = Some(file);
         }
+        self.users_file()
     }
 
     /// Does what a start does. Returns when all is done or told.

@@ -92,7 +92,7 @@ fn first_clone(folder: &Path, remote: &Remote) {
     assert!(code == Some(1) && said.contains(&remote.fingerprint()), "{said}");
     repos::pin(&folder.join("remote/keys"), &host_of(&said), &remote.fingerprint()).unwrap();
     let (code, said) = sync_by_hand(folder);
-    assert!(code == Some(0) && said.contains("The studio's tools"), "{said}");
+    assert!(code == Some(0) && said.contains("new: "), "{said}");
 }
 
 /// The versions of tools whose copies are kept.
