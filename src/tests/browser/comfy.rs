@@ -143,6 +143,9 @@ async fn the_next_artist_at_the_same_browser_finds_no_workflow_of_the_one_before
     assert_eq!(in_comfy(&b, &program, keep).await, json!(1));
     let kept = "return localStorage.getItem('workflow')";
     assert_eq!(in_comfy(&b, &program, kept).await, json!("hers"), "she finds it again");
+    // From a page that asks nothing by itself: that of the tools would without a login.
+    b.go(&program.at("/profile")).await;
+    b.see("h1").await;
     b.run("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true").await;
     b.see(".profile-card").await;
     b.pick(&program, "Mateo").await;
