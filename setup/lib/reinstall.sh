@@ -70,9 +70,15 @@ remember() {
 
 # A new folder for what is put aside: in the backup folder where that is on the tool's volume.
 backup_folder() {
-  local name folder
-  name=${EASEL_TOOL:-tool}-$(date -u +%Y%m%d-%H%M%S)
+  local first name folder n=1
+  first=${EASEL_TOOL:-tool}-$(date -u +%Y%m%d-%H%M%S)
+  name=$first
   folder=${EASEL_BACKUP:-$EASEL_TOOL_DIR/backup}
+  # Of two in one second, each has its own.
+  while there "$folder/$name"; do
+    n=$((n + 1))
+    name=$first.$n
+  done
   if ! mkdir -p "$folder/$name" || ! same_volume "$folder/$name" "$EASEL_TOOL_DIR"; then
     folder=$EASEL_TOOL_DIR/backup
     mkdir -p "$folder/$name"
