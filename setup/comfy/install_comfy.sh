@@ -30,6 +30,9 @@ install_nodes <<<"$wanted"
 
 step "Looking whether it can start"
 "$APP/venv/bin/python" -c 'import torch, sys; print("PyTorch", torch.__version__, "Python", sys.version.split()[0])'
+# The two can come from one index for different releases of CUDA.
+"$APP/venv/bin/python" -c 'import torchaudio' ||
+  warn "torchaudio cannot be loaded beside this PyTorch (the line above says why). ComfyUI runs, without its nodes for audio. EASEL_TORCH_INDEX names an index where both go together."
 
 finish "$(version_label "$version" "$APP")" "$(commit_of "$APP")"
 [ "${#FAILED_NODES[@]}" -eq 0 ] || warn "ComfyUI is installed; these nodes are not: ${FAILED_NODES[*]}. The tool \"Custom nodes\" can try them again."

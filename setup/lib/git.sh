@@ -49,17 +49,23 @@ get_repository() {
   fi
 }
 
-# A new clone of one commit.
+# A new clone of one commit. Nothing is left of one that fails: ComfyUI would run it, whatever its folder is called.
 clone() {
   local part=$2.part
-  rm -rf "$part" &&
-    git init --quiet "$part" &&
+  rm -rf "$part"
+  clone_part "$@" && mv -T "$part" "$2" && return 0
+  rm -rf "$part"
+  return 1
+}
+
+clone_part() {
+  local part=$2.part
+  git init --quiet "$part" &&
     git -C "$part" remote add origin "$1" &&
     git -C "$part" fetch --quiet --depth 1 origin "$3" &&
     git -C "$part" -c advice.detachedHead=false checkout --quiet --detach FETCH_HEAD &&
     git -C "$part" submodule --quiet update --init --recursive --depth 1 &&
-    commit_of "$part" | put "$part/.git/easel-commit" &&
-    mv -T "$part" "$2"
+    commit_of "$part" | put "$part/.git/easel-commit"
 }
 
 # Takes the clone $1 to a commit that it has. Commits made by hand stay reachable as a branch.

@@ -46,6 +46,8 @@ install_nodes() {
   local url want name
   FAILED_NODES=()
   mkdir -p "$NODES"
+  # What a killed run left of a clone.
+  rm -rf "$NODES"/*.part
   hold_torch "$APP/venv"
   while read -r url want; do
     [ -n "$url" ] || continue

@@ -173,6 +173,12 @@ fn custom_nodes_are_picked_from_the_list_or_by_address() {
     world.run("custom-nodes", "install", &[("EASEL_PICKS", "https://github.com/Comfy-Org/ComfyUI-Manager")]).ok();
     let both = world.run("custom-nodes", "install", &[("EASEL_PICKS", "broken-node\nComfyUI-GGUF")]);
     both.failed(1, "These nodes could not be installed: broken-node");
+    // ComfyUI runs every folder among its nodes, also what is left of a clone that failed or was killed.
+    fs::create_dir(world.at("comfy/app/custom_nodes/killed-node.part")).unwrap();
+    let missing = world.run("custom-nodes", "install", &[("EASEL_PICKS", "https://github.com/nobody/missing-node")]);
+    missing.failed(1, "These nodes could not be installed: missing-node");
+    let left = fs::read_dir(world.at("comfy/app/custom_nodes")).unwrap().map(|e| e.unwrap().file_name());
+    assert_eq!(left.filter(|n| n.to_string_lossy().ends_with(".part")).count(), 0);
     for pick in ["nothing", "file:///etc", "--upload-pack=id", "https://github.com/../x", "ext::sh -c id"] {
         world.run("custom-nodes", "install", &[("EASEL_PICKS", pick)]).failed(3, "neither in nodes.txt");
     }
