@@ -216,6 +216,17 @@ async fn archives_wait_for_each_other_and_for_a_panel_that_starts_again() {
     assert!(matches!(place.datasets.undo(&place.zoe, &dataset).await, Err(DatasetError::Clash(_))));
 }
 
+#[tokio::test]
+async fn nobody_ends_what_runs_for_anothers_dataset() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let running = place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Unpack, "cats.zip").unwrap();
+    let refused = place.datasets.delete(&"bob".parse().unwrap(), &dataset).await;
+    assert!(matches!(refused, Err(DatasetError::Unknown)) && !running.is_cancelled(), "{refused:?}");
+    place.datasets.delete(&place.zoe, &dataset).await.unwrap();
+    assert!(running.is_cancelled());
+}
+
 /// Its sender was told that all is there, and may have thrown it away.
 #[tokio::test]
 async fn an_archive_that_the_disk_does_not_take_is_kept_until_there_is_space() {
