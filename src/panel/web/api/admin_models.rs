@@ -7,7 +7,6 @@ use crate::{
     error::AppError,
     models::{ArrivalView, MAX_PIECE, ModelError, Stage, Wish},
     secrets::Secret,
-    store::StoreError,
     web::auth::Admin,
 };
 use actix_web::{
@@ -119,10 +118,7 @@ impl From<ModelError> for AppError {
             ModelError::Broken(words) => AppError::Unavailable(words),
             ModelError::TooLarge(words) => AppError::TooLarge(words),
             ModelError::Store(e) => e.into(),
-            ModelError::Disk(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => {
-                StoreError::Full.into()
-            }
-            ModelError::Disk(e) => AppError::disk(&e),
+            ModelError::Disk(e) => AppError::io(&e),
         }
     }
 }
