@@ -123,6 +123,35 @@ async fn what_failed_can_be_started_again_and_given_up() {
     assert!(matches!(studio.models.cancel("ada", &id).await, Err(ModelError::Unknown)));
 }
 
+/// The name is known only once the server has told it: the second worker finds the file taken.
+#[tokio::test]
+async fn putting_away_an_address_that_was_asked_for_twice_leaves_the_first_its_file() {
+    use protocol::FromModelWorker::*;
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    let part = folder.path().join("models/.tiny.safetensors.part");
+    let (mut ids, mut workers) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        ids.push(studio.models.download("ada", wish(URL)).await.unwrap());
+        let mut played = studio.worker().await;
+        played.hear().await;
+        played.tell(Named { name: "tiny.safetensors".into() }).await;
+        workers.push(played);
+    }
+    std::fs::write(&part, "half").unwrap();
+    let fail = async |played: &mut Played| played.tell(Failed { why: "this file is being downloaded already".into() }).await;
+    let is_failed = |list: &[ArrivalView], id: &String| list.iter().any(|a| a.id == *id && a.state == "failed");
+    fail(&mut workers[1]).await;
+    studio.until("the second failed", |list| is_failed(list, &ids[1])).await;
+    studio.until("the first has its name", |list| list.iter().all(|a| a.name.is_some())).await;
+    studio.models.cancel("ada", &ids[1]).await.unwrap();
+    assert!(part.exists(), "the first writes it");
+    fail(&mut workers[0]).await;
+    studio.until("the first failed", |list| is_failed(list, &ids[0])).await;
+    studio.models.cancel("ada", &ids[0]).await.unwrap();
+    assert!(!part.exists());
+}
+
 #[tokio::test]
 async fn a_worker_that_dies_says_how() {
     let folder = tempfile::tempdir().unwrap();

@@ -141,12 +141,21 @@ impl Models {
         found.filter(|view| view.from.is_empty()).ok_or(ModelError::Unknown)
     }
 
-    /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away.
+    /// Whether a download that is listed has this name, and with it these files: the same address was asked for twice.
+    fn is_downloaded_as(&self, name: &str) -> bool {
+        let is_it = |a: &Arrival| !a.view.from.is_empty() && a.view.state != "done" && a.view.name.as_deref() == Some(name);
+        self.arrivals().values().any(is_it)
+    }
+
+    /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away. It is not
+    /// listed any more.
     pub(super) async fn discard(&self, view: &ArrivalView) -> Result<(), ModelError> {
         let is_upload = view.from.is_empty();
         let parts = match &view.name {
             _ if is_upload => vec![part_of(&view.id)],
-            Some(name) if view.state != "running" => vec![format!(".{name}.part"), format!(".{name}.etag")],
+            Some(name) if view.state != "running" && !self.is_downloaded_as(name) => {
+                vec![format!(".{name}.part"), format!(".{name}.etag")]
+            }
             _ => Vec::new(),
         };
         let folder = self.0.folder.clone();
