@@ -5,6 +5,7 @@ use crate::store::StoreError;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
 use protocol::FieldProblem;
 use serde::Serialize;
+use std::io;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ impl AppError {
     /// One field that cannot be taken.
     pub fn field(field: &str, message: impl Into<String>) -> AppError {
         AppError::Invalid(vec![FieldProblem { field: field.into(), message: message.into() }])
+    }
+
+    /// What the system says of a file: a full disk is told as one.
+    pub fn io(e: &io::Error) -> AppError {
+        let is_full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if is_full { StoreError::Full.into() } else { AppError::disk(e) }
     }
 
     /// A disk that does not take changes, for another reason than being full. The reason goes to the log.

@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, rfc3339},
     config::Config,
     secrets::Secret,
-    spool::Spool,
+    spool::{BUSY, Held, Spool},
     store::{Store, StoreError, arrivals},
 };
 use arrival::Arrival;
@@ -130,7 +130,11 @@ impl Models {
         for row in known {
             let url = row.url.as_deref().map(Secret::new);
             let (id, is_download) = (row.id.clone(), row.bytes.is_none());
-            let arrival = Arrival::found_again(row, url.clone());
+            let mut arrival = Arrival::found_again(row, url.clone());
+            if !is_download {
+                // A disk that does not answer now is asked again by the next piece.
+                arrival.view.done = models.0.parts.have(&uploads::part_of(&id)).await.unwrap_or(0);
+            }
             models.arrivals().insert(id.clone(), arrival);
             if is_download && url.is_some() {
                 models.start(&id);
@@ -141,11 +145,7 @@ impl Models {
 
     /// Everything on its way, oldest first.
     pub fn list(&self) -> Vec<ArrivalView> {
-        let mut all: Vec<ArrivalView> = self.arrivals().values().map(|a| a.view.clone()).collect();
-        for view in all.iter_mut().filter(|v| v.from.is_empty() && v.state == "waiting") {
-            view.done = self.uploaded(&view.id).unwrap_or(0);
-        }
-        all
+        self.arrivals().values().map(|a| a.view.clone()).collect()
     }
 
     /// Begins a download; its id.
@@ -206,18 +206,38 @@ impl Models {
     /// Gives one up, with what came of it so far; or puts away one that failed.
     ///
     /// # Errors
-    /// When there is none such, or the store or the disk refuses.
+    /// When there is none such, a piece of it is being written, or the store or the disk refuses; then it is still listed.
     pub async fn cancel(&self, by: &str, id: &str) -> Result<(), ModelError> {
-        let arrival = self.arrivals().remove(id).ok_or(ModelError::Unknown)?;
+        let busy = || ModelError::Clash(BUSY.into());
+        let held = self.0.parts.hold_soon(uploads::part_of(id)).await.ok_or_else(busy)?;
+        self.give_up(by, id, held).await
+    }
+
+    /// `_held`: a piece that was written meanwhile would make a file anew that nobody knows.
+    async fn give_up(&self, by: &str, id: &str, _held: Held) -> Result<(), ModelError> {
+        let mut arrival = self.arrivals().remove(id).ok_or(ModelError::Unknown)?;
         if let Some(cancel) = &arrival.cancel {
             let _ = cancel.send(ToModelWorker::Cancel);
         }
-        let row = id.to_owned();
-        self.0.store.run(move |c| arrivals::end(c, &row)).await?;
-        self.discard(&arrival.view).await?;
+        if let Err(e) = self.forget(&arrival.view).await {
+            if arrival.cancel.is_some() {
+                // Its worker has been told to end.
+                arrival.fail(e.to_string());
+            }
+            self.arrivals().insert(id.to_owned(), arrival);
+            return Err(e);
+        }
         let what = arrival.view.name.as_deref().unwrap_or("a download").to_owned();
         self.write(Deed::done(by, Kind::Model, format!("gave up: {what}"))).await;
         Ok(())
+    }
+
+    /// The files before the row: a full disk, which may take no change of the store, gets its space back, and a crash between
+    /// the two leaves a row to do it again by.
+    async fn forget(&self, view: &ArrivalView) -> Result<(), ModelError> {
+        self.discard(view).await?;
+        let row = view.id.clone();
+        Ok(self.0.store.run(move |c| arrivals::end(c, &row)).await?)
     }
 
     /// Gives up uploads that nobody went on with.
@@ -226,11 +246,11 @@ impl Models {
     /// When the store or the disk refuses; the rest is tried again next time.
     pub async fn sweep(&self) -> Result<(), ModelError> {
         let before = rfc3339(self.0.clock.ms() - STALE.as_millis() as i64);
-        let is_stale = |a: &&Arrival| a.view.from.is_empty() && a.view.created < before;
+        let is_stale = |a: &&Arrival| a.view.from.is_empty() && a.view.state != "done" && a.view.created < before;
         let stale: Vec<String> = self.arrivals().values().filter(is_stale).map(|a| a.view.id.clone()).collect();
         for id in stale {
-            if !self.0.parts.is_going_on(&uploads::part_of(&id), STALE).await? {
-                self.cancel("Easel", &id).await?;
+            if let Some(held) = self.0.parts.hold_if_left(uploads::part_of(&id), STALE).await? {
+                self.give_up("Easel", &id, held).await?;
             }
         }
         Ok(())

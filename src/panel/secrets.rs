@@ -321,6 +321,14 @@ mod tests {
         assert!(verify("Zoe\u{308} paints").await.unwrap());
         assert!(!verify("zo\u{eb} paints").await.unwrap());
         assert!(!hasher.verify(Secret::new(""), None).await.unwrap());
+        // An unknown account costs what a wrong guess costs: memory, passes, lanes, and the lengths of salt and hash.
+        let costs = |phc: &Phc| {
+            let hash = PasswordHash::new(phc.as_str()).unwrap();
+            let params = Params::try_from(&hash).unwrap();
+            let lengths = (hash.salt.unwrap().as_ref().len(), hash.hash.unwrap().as_bytes().len());
+            (params.m_cost(), params.t_cost(), params.p_cost(), lengths)
+        };
+        assert_eq!(costs(&hasher.decoy), costs(&hash));
         assert!(Phc::parse(hasher.decoy.as_str()).is_ok());
     }
 

@@ -4,6 +4,7 @@
 use crate::beneath::Beneath;
 use std::{
     collections::HashSet,
+    fs::Metadata,
     io,
     os::unix::fs::FileExt as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +13,11 @@ use std::{
 
 /// Said to a sender whose file another request writes.
 pub(crate) const BUSY: &str = "Another piece of this file is being written. Try again in a moment.";
+
+/// So long a request waits for a file that another one has.
+const SOON: Duration = Duration::from_secs(10);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The files of one folder that are on their way.
 #[derive(Clone, Debug)]
@@ -43,38 +49,54 @@ impl Spool {
         is_free.then(|| Held(Arc::new(Hold { spool: self.clone(), path })))
     }
 
-    /// Bytes of a file that are on the disk. Blocks for as long as the disk does.
-    pub(crate) fn length(&self, path: &str) -> io::Result<u64> {
-        match self.folder.file(path) {
-            Ok(file) => Ok(file.metadata()?.len()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(e) => Err(e),
-        }
+    /// Takes a file once nobody else has it; none where that takes longer than a request may.
+    pub(crate) async fn hold_soon(&self, path: String) -> Option<Held> {
+        let free = async {
+            loop {
+                if let Some(held) = self.hold(path.clone()) {
+                    return held;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(SOON, free).await.ok()
     }
 
-    /// The same, off the async threads.
+    /// Takes a file of which no piece is coming and none came for so long. None comes any more while it is held, so that it can
+    /// be given up.
+    pub(crate) async fn hold_if_left(&self, path: String, since: Duration) -> io::Result<Option<Held>> {
+        // Looked at before it is taken, or a sender who goes on would be told to wait; and again, as a piece may have come between.
+        if !self.is_left(&path, since).await? {
+            return Ok(None);
+        }
+        let Some(held) = self.hold(path.clone()) else { return Ok(None) };
+        Ok(self.is_left(&path, since).await?.then_some(held))
+    }
+
+    async fn is_left(&self, path: &str, since: Duration) -> io::Result<bool> {
+        let written = self.metadata(path, Metadata::modified).await?;
+        // Files have the time of the machine, whatever clock the studio goes by.
+        Ok(written.is_none_or(|at| at <= SystemTime::now() - since))
+    }
+
+    /// Bytes of a file that are on the disk.
     pub(crate) async fn have(&self, path: &str) -> io::Result<u64> {
-        let (this, path) = (self.clone(), path.to_owned());
-        blocking(move || this.length(&path)).await
+        Ok(self.metadata(path, |of| Ok(of.len())).await?.unwrap_or(0))
     }
 
-    /// Whether a piece of a file is coming, or came within this time.
-    pub(crate) async fn is_going_on(&self, path: &str, within: Duration) -> io::Result<bool> {
-        if self.is_held(path) {
-            return Ok(true);
-        }
+    /// Something about a file; none where there is no such file.
+    async fn metadata<T: Send + 'static>(
+        &self,
+        path: &str,
+        what: impl FnOnce(&Metadata) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<Option<T>> {
         let (folder, path) = (self.folder.clone(), path.to_owned());
-        let written = move || match folder.file(&path) {
-            Ok(file) => file.metadata()?.modified().map(Some),
+        let look = move || match folder.file(&path) {
+            Ok(file) => what(&file.metadata()?).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         };
-        // Files have the time of the machine, whatever clock the studio goes by.
-        Ok(blocking(written).await?.is_some_and(|at| at > SystemTime::now() - within))
-    }
-
-    fn is_held(&self, path: &str) -> bool {
-        self.lock().contains(path)
+        blocking(look).await
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -145,11 +167,27 @@ mod tests {
         assert_eq!(spool.have(path).await.unwrap(), 4);
         drop(held);
         assert!(spool.hold(path.into()).is_some());
-        assert!(spool.is_going_on(path, Duration::from_secs(60)).await.unwrap());
+        let minute = Duration::from_secs(60);
+        let is_left = async |path: &str| spool.hold_if_left(path.into(), minute).await.unwrap().is_some();
+        assert!(!is_left(path).await, "a piece came a moment ago");
         let file = std::fs::File::options().write(true).open(folder.path().join(path)).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(61)).unwrap();
-        assert!(!spool.is_going_on(path, Duration::from_secs(60)).await.unwrap());
-        assert!(!spool.is_going_on("ada/none.part", Duration::from_secs(60)).await.unwrap());
+        assert!(is_left(path).await && is_left("ada/none.part").await);
+        let held = spool.hold(path.into()).unwrap();
+        assert!(!is_left(path).await, "a piece is coming");
+        let left = spool.hold_if_left("ada/none.part".into(), minute).await.unwrap().unwrap();
+        assert!(spool.hold("ada/none.part".into()).is_none(), "no piece comes while it is given up");
+        drop((held, left));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_file_gets_it_once_it_is_free() {
+        let (_folder, spool) = spool();
+        let held = spool.hold("x.part".into()).unwrap();
+        let mut waiting = Box::pin(spool.hold_soon("x.part".into()));
+        assert!(tokio::time::timeout(3 * LOOK, &mut waiting).await.is_err());
+        drop(held);
+        assert!(waiting.await.is_some());
     }
 
     /// The one thread for blocking work is taken, so that the write waits while its request is given up.
@@ -163,10 +201,10 @@ mod tests {
             let held = spool.hold("x.part".into()).unwrap();
             let write = async move { held.write(0, b"abc".to_vec()).await };
             assert!(tokio::time::timeout(Duration::from_millis(20), write).await.is_err());
-            assert!(spool.is_held("x.part"), "free while it is written");
+            assert!(spool.hold("x.part".into()).is_none(), "free while it is written");
             go.send(()).unwrap();
             busy.await.unwrap().unwrap();
-            while spool.is_held("x.part") {
+            while spool.hold("x.part".into()).is_none() {
                 tokio::task::yield_now().await;
             }
             assert_eq!(spool.have("x.part").await.unwrap(), 3);

@@ -244,7 +244,7 @@ impl Uploads {
     pub async fn sweep(&self) -> Result<(), UploadError> {
         let before = self.before(STALE);
         for (id, profile) in self.store.read(move |c| store::uploads::stale_parts(c, before)).await? {
-            if !self.parts.is_going_on(&part_path(&profile, &id), STALE).await? {
+            if let Some(_held) = self.parts.hold_if_left(part_path(&profile, &id), STALE).await? {
                 self.give_up(&profile, &id).await?;
             }
         }

@@ -80,7 +80,10 @@ impl Datasets {
 
     async fn give_up_stale(&self, arrival: &Arrival) -> Result<(), DatasetError> {
         let path = part(&arrival.profile, &arrival.id);
-        if self.0.parts.is_going_on(&path, STALE).await? { Ok(()) } else { self.give_up(arrival).await }
+        match self.0.parts.hold_if_left(path, STALE).await? {
+            Some(_held) => self.give_up(arrival).await,
+            None => Ok(()),
+        }
     }
 
     /// Removes what came of an upload, and its row.

@@ -13,6 +13,8 @@ impl Datasets {
     /// # Errors
     /// [`DatasetError::Unknown`], or when the store or the disk refuses.
     pub async fn delete(&self, profile: &ProfileId, id: &str) -> Result<(), DatasetError> {
+        // Whose it is comes first: nobody ends what runs for another's.
+        self.get(profile, id).await?;
         self.0.tasks.cancel(id);
         let (of, dataset) = (profile.clone(), id.to_owned());
         let change = move |c: &mut Connection| {

@@ -121,6 +121,8 @@ pub(super) struct Running {
     profile: ProfileId,
     dataset: String,
     cancelled: watch::Receiver<bool>,
+    /// What was shown before.
+    before: Option<TaskView>,
     ended: bool,
 }
 
@@ -135,7 +137,7 @@ impl Tasks {
     /// [`DatasetError::Clash`] where another runs.
     pub(super) fn begin(&self, profile: &ProfileId, dataset: &str, kind: Kind, what: &str) -> Result<Running, DatasetError> {
         let (cancel, cancelled) = watch::channel(false);
-        {
+        let before = {
             let mut entries = self.lock();
             let entry = entries.entry(dataset.to_owned()).or_default();
             if entry.cancel.is_some() {
@@ -144,7 +146,7 @@ impl Tasks {
             }
             entry.numbers += 1;
             entry.cancel = Some(cancel);
-            entry.task = Some(TaskView {
+            entry.task.replace(TaskView {
                 number: entry.numbers,
                 kind: kind.name(),
                 state: "running",
@@ -154,10 +156,11 @@ impl Tasks {
                 good: 0,
                 words: String::new(),
                 skipped: Vec::new(),
-            });
-        }
+            })
+        };
         self.announce(profile, dataset);
-        Ok(Running { tasks: self.clone(), profile: profile.clone(), dataset: dataset.to_owned(), cancelled, ended: false })
+        let (tasks, profile, dataset) = (self.clone(), profile.clone(), dataset.to_owned());
+        Ok(Running { tasks, profile, dataset, cancelled, before, ended: false })
     }
 
     pub(super) fn view(&self, dataset: &str) -> Option<TaskView> {
@@ -220,6 +223,16 @@ impl Running {
             // The dataset is gone, which cancelled it before.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// There was nothing to do: what was shown before is shown again.
+    pub(super) fn withdraw(mut self) {
+        self.ended = true;
+        if let Some(entry) = self.tasks.lock().get_mut(&self.dataset) {
+            entry.cancel = None;
+            entry.task = self.before.take();
+        }
+        self.tasks.announce(&self.profile, &self.dataset);
     }
 
     /// It is over: done, or cancelled, or failed with why.

@@ -66,12 +66,22 @@ impl Datasets {
     /// The end of any task: it is told, and an archive that came meanwhile has its turn.
     pub(super) async fn end(&self, running: Running, profile: &ProfileId, dataset: &str, result: Result<(), String>) {
         running.end(result);
+        self.go_on(profile, dataset).await;
+    }
+
+    async fn go_on(&self, profile: &ProfileId, dataset: &str) {
         if let Err(e) = self.unpack_next(profile, dataset).await {
             tracing::error!("an archive of a dataset waits for the next start: {e}");
         }
     }
 
-    async fn unpack(self, arrival: Arrival, running: Running) {
+    pub(super) async fn unpack(self, arrival: Arrival, running: Running) {
+        let (of, id) = (arrival.profile.clone(), arrival.id.clone());
+        if let Ok(None) = self.0.store.read(move |c| dataset_uploads::get(c, &of, &id)).await {
+            // It was unpacked between the look at what waits and the begin of this.
+            running.withdraw();
+            return self.go_on(&arrival.profile, &arrival.dataset).await;
+        }
         let result = match self.unpack_all(&arrival, &running).await {
             // Its sender was told that all is there: it stays until it is unpacked.
             Err(Stopped::Ours(why)) => {

@@ -1,7 +1,11 @@
 //! Models on their way with a worker that the test plays: what is stored, what goes on after a restart, what is given up.
 
 use super::*;
-use std::time::Duration;
+use crate::store::Guard;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use supervise::{Exit, Scripted, ScriptedSpawner};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -15,9 +19,12 @@ struct Studio {
 }
 
 async fn open(folder: &TempDir) -> Studio {
-    let store = Store::open(&folder.path().join("state")).unwrap();
+    open_with(folder, Store::open(&folder.path().join("state")).unwrap(), Clock::real()).await
+}
+
+async fn open_with(folder: &TempDir, store: Store, clock: Clock) -> Studio {
     let (spawner, workers) = ScriptedSpawner::new();
-    let (clock, config) = (Clock::real(), Config::for_tests(folder.path()));
+    let config = Config::for_tests(folder.path());
     let audit = Audit::new(store.clone(), clock.clone());
     let models = Models::open(&config, store.clone(), clock, audit, Arc::new(spawner)).await.unwrap();
     Studio { models, store, workers }
@@ -116,6 +123,35 @@ async fn what_failed_can_be_started_again_and_given_up() {
     assert!(matches!(studio.models.cancel("ada", &id).await, Err(ModelError::Unknown)));
 }
 
+/// The name is known only once the server has told it: the second worker finds the file taken.
+#[tokio::test]
+async fn putting_away_an_address_that_was_asked_for_twice_leaves_the_first_its_file() {
+    use protocol::FromModelWorker::*;
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    let part = folder.path().join("models/.tiny.safetensors.part");
+    let (mut ids, mut workers) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        ids.push(studio.models.download("ada", wish(URL)).await.unwrap());
+        let mut played = studio.worker().await;
+        played.hear().await;
+        played.tell(Named { name: "tiny.safetensors".into() }).await;
+        workers.push(played);
+    }
+    std::fs::write(&part, "half").unwrap();
+    let fail = async |played: &mut Played| played.tell(Failed { why: "this file is being downloaded already".into() }).await;
+    let is_failed = |list: &[ArrivalView], id: &String| list.iter().any(|a| a.id == *id && a.state == "failed");
+    fail(&mut workers[1]).await;
+    studio.until("the second failed", |list| is_failed(list, &ids[1])).await;
+    studio.until("the first has its name", |list| list.iter().all(|a| a.name.is_some())).await;
+    studio.models.cancel("ada", &ids[1]).await.unwrap();
+    assert!(part.exists(), "the first writes it");
+    fail(&mut workers[0]).await;
+    studio.until("the first failed", |list| is_failed(list, &ids[0])).await;
+    studio.models.cancel("ada", &ids[0]).await.unwrap();
+    assert!(!part.exists());
+}
+
 #[tokio::test]
 async fn a_worker_that_dies_says_how() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,7 +200,7 @@ async fn an_upload_goes_on_where_it_stopped_and_is_checked_before_it_has_a_name(
     assert!(matches!(piece(5, b"567890").await, Err(ModelError::TooLarge(_))));
     drop(studio);
     let mut studio = open(&folder).await;
-    assert_eq!(studio.models.upload_offset(&id).unwrap(), 5, "the panel was started again");
+    assert_eq!(studio.models.upload_offset(&id).await.unwrap(), 5, "the panel was started again");
     assert_eq!(studio.models.list()[0].done, 5);
     let last = tokio::spawn({
         let (models, id) = (studio.models.clone(), id.clone());
@@ -178,7 +214,7 @@ async fn an_upload_goes_on_where_it_stopped_and_is_checked_before_it_has_a_name(
     assert_eq!(last.await.unwrap().unwrap(), Stage::Complete("x".into()));
     assert!(studio.stored().await.is_empty());
     // The answer was lost on its way: it is given again.
-    assert_eq!(studio.models.upload_offset(&id).unwrap(), 10);
+    assert_eq!(studio.models.upload_offset(&id).await.unwrap(), 10);
     assert_eq!(studio.models.piece("ada", &id, 10, Vec::new()).await.unwrap(), Stage::Complete("x".into()));
 }
 
@@ -210,6 +246,89 @@ async fn a_whole_upload_becomes_a_model_without_its_sender() {
     };
     let answer = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("it is let go of");
     assert_eq!(answer.unwrap(), Stage::Complete("x".into()));
+}
+
+/// As on a full disk, which takes no change of the store before there is space.
+#[tokio::test]
+async fn what_is_given_up_makes_room_though_the_store_refuses_and_stays_listed_until_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let takes = Arc::new(AtomicBool::new(true));
+    let guard = Guard(Arc::new({
+        let takes = Arc::clone(&takes);
+        move || takes.load(Ordering::Relaxed)
+    }));
+    let store = Store::open(&folder.path().join("state")).unwrap().guarded(Some(guard));
+    let studio = open_with(&folder, store, Clock::real()).await;
+    let (id, _) = studio.models.begin_upload("ada", "x.safetensors".into(), 10, None).await.unwrap();
+    studio.models.piece("ada", &id, 0, b"01234".to_vec()).await.unwrap();
+    let part = folder.path().join("models").join(uploads::part_of(&id));
+    assert!(part.exists());
+    takes.store(false, Ordering::Relaxed);
+    let refused = studio.models.cancel("ada", &id).await;
+    assert!(matches!(refused, Err(ModelError::Store(_))), "{refused:?}");
+    assert!(!part.exists() && studio.models.list()[0].id == id);
+    takes.store(true, Ordering::Relaxed);
+    studio.models.cancel("ada", &id).await.unwrap();
+    assert!(studio.models.list().is_empty() && studio.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn giving_up_an_upload_waits_for_the_worker_that_has_it_and_leaves_what_is_another_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = open(&folder).await;
+    let (id, _) = studio.models.begin_upload("ada", "x.safetensors".into(), 5, None).await.unwrap();
+    let models = folder.path().join("models");
+    // Of a download whose server has told the same name.
+    std::fs::write(models.join(".x.safetensors.part"), "half").unwrap();
+    let last = tokio::spawn({
+        let (models, id) = (studio.models.clone(), id.clone());
+        async move { models.piece("ada", &id, 0, b"01234".to_vec()).await }
+    });
+    let mut played = studio.worker().await;
+    let ToModelWorker::Take { part, .. } = played.hear().await else { panic!("another task") };
+    let given_up = tokio::spawn({
+        let (models, id) = (studio.models.clone(), id.clone());
+        async move { models.cancel("ada", &id).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(models.join(&part).exists() && !given_up.is_finished(), "a worker looks at it");
+    drop(played);
+    assert!(matches!(last.await.unwrap(), Err(ModelError::Broken(_))));
+    given_up.await.unwrap().unwrap();
+    assert!(studio.models.list().is_empty() && studio.stored().await.is_empty());
+    assert!(!models.join(&part).exists() && models.join(".x.safetensors.part").exists());
+}
+
+#[tokio::test]
+async fn after_a_week_an_upload_is_given_up_that_nobody_went_on_with_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::at(jiff::Timestamp::from_second(1_800_000_000).unwrap());
+    let store = Store::open(&folder.path().join("state")).unwrap();
+    let mut studio = open_with(&folder, store, clock.clone()).await;
+    let (left, _) = studio.models.begin_upload("ada", "left.safetensors".into(), 10, None).await.unwrap();
+    let (coming, _) = studio.models.begin_upload("ada", "coming.safetensors".into(), 10, None).await.unwrap();
+    let (there, _) = studio.models.begin_upload("ada", "there.safetensors".into(), 5, None).await.unwrap();
+    studio.models.piece("ada", &left, 0, b"01234".to_vec()).await.unwrap();
+    let last = tokio::spawn({
+        let (models, there) = (studio.models.clone(), there.clone());
+        async move { models.piece("ada", &there, 0, b"01234".to_vec()).await }
+    });
+    let mut played = studio.worker().await;
+    let ToModelWorker::Take { part, name } = played.hear().await else { panic!("another task") };
+    let models = folder.path().join("models");
+    std::fs::rename(models.join(part), models.join(&name)).unwrap();
+    played.tell(protocol::FromModelWorker::Added { id: "there".into(), name }).await;
+    last.await.unwrap().unwrap();
+    clock.advance(STALE + Duration::from_secs(1));
+    studio.models.piece("ada", &coming, 0, b"01234".to_vec()).await.unwrap();
+    let file = std::fs::File::options().write(true).open(models.join(uploads::part_of(&left))).unwrap();
+    file.set_modified(std::time::SystemTime::now() - STALE - Duration::from_secs(1)).unwrap();
+    studio.models.sweep().await.unwrap();
+    let deeds = studio.deeds().await;
+    let given_up: Vec<_> = deeds.iter().filter(|what| what.starts_with("gave up")).collect();
+    assert_eq!(given_up, ["gave up: left.safetensors"]);
+    assert!(!models.join(uploads::part_of(&left)).exists());
+    assert!(studio.models.list().iter().any(|a| a.id == coming));
 }
 
 #[tokio::test]

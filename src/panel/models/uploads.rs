@@ -37,7 +37,7 @@ impl Models {
             return Err(ModelError::Field("mark", "It is 64 lower-case hex digits.".into()));
         }
         if let Some(id) = self.unfinished(&name, bytes, mark.as_deref()) {
-            let offset = self.uploaded(&id)?;
+            let offset = self.upload_offset(&id).await?;
             return Ok((id, offset));
         }
         if bytes == 0 {
@@ -77,9 +77,9 @@ impl Models {
     ///
     /// # Errors
     /// [`ModelError::Unknown`], or when the disk fails.
-    pub fn upload_offset(&self, id: &str) -> Result<u64, ModelError> {
+    pub async fn upload_offset(&self, id: &str) -> Result<u64, ModelError> {
         let view = self.upload(id)?;
-        if view.model.is_some() { Ok(view.total.unwrap_or(0)) } else { Ok(self.uploaded(id)?) }
+        if view.model.is_some() { Ok(view.total.unwrap_or(0)) } else { Ok(self.0.parts.have(&part_of(id)).await?) }
     }
 
     /// Takes the piece at `offset`. With the last one the file is checked and gets its name; what is no model is not kept. An
@@ -91,7 +91,7 @@ impl Models {
         let Some(held) = self.0.parts.hold(part_of(id)) else { return Err(ModelError::Clash(BUSY.into())) };
         let view = self.upload(id)?;
         let bytes = view.total.unwrap_or(0);
-        let have = self.upload_offset(id)?;
+        let have = self.upload_offset(id).await?;
         if offset != have {
             return Err(ModelError::WrongOffset(have));
         }
@@ -141,17 +141,23 @@ impl Models {
         found.filter(|view| view.from.is_empty()).ok_or(ModelError::Unknown)
     }
 
-    /// Bytes of an upload that are on the disk.
-    pub(super) fn uploaded(&self, id: &str) -> io::Result<u64> {
-        self.0.parts.length(&part_of(id))
+    /// Whether a download that is listed has this name, and with it these files: the same address was asked for twice.
+    fn is_downloaded_as(&self, name: &str) -> bool {
+        let is_it = |a: &Arrival| !a.view.from.is_empty() && a.view.state != "done" && a.view.name.as_deref() == Some(name);
+        self.arrivals().values().any(is_it)
     }
 
-    /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away.
+    /// Removes what came of an upload that was given up, and of a download that no worker is left to throw away. It is not
+    /// listed any more.
     pub(super) async fn discard(&self, view: &ArrivalView) -> Result<(), ModelError> {
-        let mut parts = vec![part_of(&view.id)];
-        if let Some(name) = view.name.as_ref().filter(|_| view.state != "running") {
-            parts.extend([format!(".{name}.part"), format!(".{name}.etag")]);
-        }
+        let is_upload = view.from.is_empty();
+        let parts = match &view.name {
+            _ if is_upload => vec![part_of(&view.id)],
+            Some(name) if view.state != "running" && !self.is_downloaded_as(name) => {
+                vec![format!(".{name}.part"), format!(".{name}.etag")]
+            }
+            _ => Vec::new(),
+        };
         let folder = self.0.folder.clone();
         let remove = move || parts.iter().try_for_each(|part| folder.remove(part));
         Ok(tokio::task::spawn_blocking(remove).await.map_err(io::Error::other)??)

@@ -1,7 +1,10 @@
 //! Archives of friends and of enemies: what is taken, what is left out and said, and that nothing lands anywhere else.
 
 use super::{Place, Stage, picture};
-use crate::datasets::{DatasetError, TaskView, limits::MAX_ENTRIES, tasks::Kind, unpack::REST};
+use crate::{
+    datasets::{DatasetError, TaskView, limits::MAX_ENTRIES, tasks::Kind, unpack::REST},
+    store::dataset_uploads,
+};
 use std::{
     collections::BTreeSet,
     io::{Cursor, Write as _},
@@ -214,6 +217,34 @@ async fn archives_wait_for_each_other_and_for_a_panel_that_starts_again() {
     // Cancelled, or ended with the panel: nothing is held for ever.
     place.over(&dataset).await;
     assert!(matches!(place.datasets.undo(&place.zoe, &dataset).await, Err(DatasetError::Clash(_))));
+}
+
+/// Two look at what waits at the same time, and the second begins once the first has unpacked it.
+#[tokio::test]
+async fn an_archive_that_was_unpacked_meanwhile_is_not_called_lost() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let running = place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Export, "x").unwrap();
+    place.send(&dataset, "cats.zip", &archive(&[("a.jpg", &picture(1, 64, 64))]), 1 << 20).await.unwrap();
+    let waiting = place.datasets.0.store.read(|c| dataset_uploads::waiting(c, None)).await.unwrap().remove(0);
+    place.datasets.end(running, &place.zoe, &dataset, Ok(())).await;
+    let task = place.over(&dataset).await;
+    assert_eq!((task.kind, task.state, task.good), ("unpack", "done", 1), "{task:?}");
+    let second = place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Unpack, "cats.zip").unwrap();
+    place.datasets.clone().unpack(waiting, second).await;
+    assert_eq!(place.datasets.task(&dataset).unwrap(), task);
+    drop(place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Export, "x").expect("nothing runs"));
+}
+
+#[tokio::test]
+async fn nobody_ends_what_runs_for_anothers_dataset() {
+    let place = Place::new().await;
+    let dataset = place.dataset().await;
+    let running = place.datasets.0.tasks.begin(&place.zoe, &dataset, Kind::Unpack, "cats.zip").unwrap();
+    let refused = place.datasets.delete(&"bob".parse().unwrap(), &dataset).await;
+    assert!(matches!(refused, Err(DatasetError::Unknown)) && !running.is_cancelled(), "{refused:?}");
+    place.datasets.delete(&place.zoe, &dataset).await.unwrap();
+    assert!(running.is_cancelled());
 }
 
 /// Its sender was told that all is there, and may have thrown it away.

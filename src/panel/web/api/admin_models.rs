@@ -7,7 +7,6 @@ use crate::{
     error::AppError,
     models::{ArrivalView, MAX_PIECE, ModelError, Stage, Wish},
     secrets::Secret,
-    store::StoreError,
     web::auth::Admin,
 };
 use actix_web::{
@@ -119,10 +118,7 @@ impl From<ModelError> for AppError {
             ModelError::Broken(words) => AppError::Unavailable(words),
             ModelError::TooLarge(words) => AppError::TooLarge(words),
             ModelError::Store(e) => e.into(),
-            ModelError::Disk(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => {
-                StoreError::Full.into()
-            }
-            ModelError::Disk(e) => AppError::disk(&e),
+            ModelError::Disk(e) => AppError::io(&e),
         }
     }
 }
@@ -222,7 +218,7 @@ pub async fn piece(
 ) -> Result<Json<ModelTaken>, AppError> {
     let offset = body::upload_offset(&request)?;
     let piece = body::bytes(payload, MAX_PIECE as usize).await?;
-    let after = offset + piece.len() as u64;
+    let after = offset.saturating_add(piece.len() as u64);
     Ok(Json(match app.models.piece(by(&admin), &id, offset, piece).await? {
         Stage::Offset(offset) => ModelTaken { offset, model: None },
         Stage::Complete(model) => {
@@ -236,6 +232,6 @@ pub async fn piece(
 #[utoipa::path(head, path = "/api/v1/admin/arrivals/{id}", tag = "admin", params(("id" = String, Path)),
     responses((status = 200, headers(("Upload-Offset" = u64)))))]
 pub async fn offset(app: Data<App>, _admin: Admin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let offset = app.models.upload_offset(&id)?;
+    let offset = app.models.upload_offset(&id).await?;
     Ok(HttpResponse::Ok().insert_header(("Upload-Offset", offset)).insert_header(("Cache-Control", "no-store")).finish())
 }

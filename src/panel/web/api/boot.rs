@@ -179,7 +179,7 @@ impl From<BootError> for AppError {
             BootError::Unknown => AppError::NotFound,
             BootError::Refused(why) => AppError::Conflict(why),
             BootError::Session(e) => e.into(),
-            BootError::Disk(e) => AppError::disk(&e),
+            BootError::Disk(e) => AppError::io(&e),
         }
     }
 }

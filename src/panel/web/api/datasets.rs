@@ -5,7 +5,6 @@ use crate::{
     App,
     datasets::{DatasetError, DatasetView, PictureView, RESOLUTIONS, TaskView, fit},
     error::AppError,
-    store::StoreError,
     web::auth::Artist,
 };
 use actix_web::{
@@ -24,11 +23,8 @@ impl From<DatasetError> for AppError {
             DatasetError::Clash(_) | DatasetError::WrongOffset(_) | DatasetError::Stale(_) => AppError::Conflict(e.to_string()),
             DatasetError::TooLarge(words) => AppError::TooLarge(words),
             DatasetError::Store(e) => e.into(),
-            DatasetError::Disk(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => {
-                StoreError::Full.into()
-            }
             DatasetError::Disk(e) if e.kind() == std::io::ErrorKind::NotFound => AppError::NotFound,
-            DatasetError::Disk(e) => AppError::disk(&e),
+            DatasetError::Disk(e) => AppError::io(&e),
         }
     }
 }

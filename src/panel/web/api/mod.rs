@@ -70,10 +70,7 @@ fn upload_error(field: &str, e: UploadError) -> AppError {
         UploadError::WrongHash => AppError::field("sha256", e.to_string()),
         UploadError::NotAPicture(words) => AppError::field(field, words),
         UploadError::Store(e) => e.into(),
-        UploadError::Disk(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) => {
-            AppError::Unavailable("The disk is full. Free some space, then try again.".into())
-        }
         UploadError::Disk(e) if e.kind() == std::io::ErrorKind::InvalidFilename => AppError::NotFound,
-        UploadError::Disk(e) => AppError::disk(&e),
+        UploadError::Disk(e) => AppError::io(&e),
     }
 }

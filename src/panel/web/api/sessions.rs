@@ -209,7 +209,7 @@ impl std::convert::From<SessionError> for AppError {
     fn from(e: SessionError) -> AppError {
         match e {
             SessionError::Store(e) => e.into(),
-            SessionError::Disk(e) => AppError::disk(&e),
+            SessionError::Disk(e) => AppError::io(&e),
             e => AppError::Unavailable(format!("It could not be started: {e}.")),
         }
     }

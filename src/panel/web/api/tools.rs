@@ -391,7 +391,7 @@ impl From<ToolError> for AppError {
             ToolError::Refused(why) | ToolError::NoRoom(why) => AppError::Conflict(why),
             ToolError::Session(e) => e.into(),
             ToolError::Store(e) => e.into(),
-            ToolError::Disk(e) => AppError::disk(&e),
+            ToolError::Disk(e) => AppError::io(&e),
         }
     }
 }
