@@ -209,6 +209,24 @@ fn an_edit_after_the_kill_is_an_edit() {
 }
 
 #[test]
+fn an_edit_is_kept_once_however_often_a_step_forward_is_cut_off_before_it_moves_anything() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    world.write("dir1/file4", "mine\n");
+    for _ in 0..3 {
+        killed(&world, &world.path(), 2);
+        assert_eq!(world.git(&["branch", "--list", "easel/*"]), "");
+        assert_eq!(world.read("dir1/file4").unwrap(), "mine\n");
+    }
+    let synced = world.sync().unwrap();
+    let [aside] = &synced.put_aside[..] else { panic!("{synced:?}") };
+    assert_eq!(world.git(&["show", &format!("{}:dir1/file4", aside.branch)]), "mine");
+    assert_eq!(standing(&world.path()).unwrap().unwrap().kept, [&*aside.branch]);
+    world.assert_at(&new);
+}
+
+#[test]
 fn what_cannot_be_finished_leaves_the_commit_in_place_and_is_told() {
     let (world, _, new) = large();
     world.sync().unwrap();
