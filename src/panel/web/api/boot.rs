@@ -177,6 +177,7 @@ impl From<BootError> for AppError {
     fn from(e: BootError) -> AppError {
         match e {
             BootError::Unknown => AppError::NotFound,
+            BootError::Busy => AppError::Conflict(e.to_string()),
             BootError::Refused(why) => AppError::Conflict(why),
             BootError::Session(e) => e.into(),
             BootError::Disk(e) => AppError::disk(&e),
