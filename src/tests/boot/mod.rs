@@ -251,6 +251,11 @@ async fn the_last_good_copy_runs_while_the_remote_is_down_or_not_who_it_was() {
     let (_, sessions) = ada.api(Method::GET, "/sessions", Value::Null).await;
     let syncs: Vec<_> = sessions["items"].as_array().unwrap().iter().filter(|s| s["action"] == "sync").collect();
     assert_eq!(syncs.len(), 6, "{sessions}");
+    // What was done by hand is written down as what it was.
+    assert!(by_hand(folder.path()).args(["--to", &good]).status().unwrap().success());
+    assert_eq!(settled(&ada).await["repos"][0]["report"]["commit"]["id"], json!(good));
+    let (_, audit) = ada.api(Method::GET, "/audit", Value::Null).await;
+    assert!(audit.to_string().contains(&format!("go to commit {good} of studio")), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
