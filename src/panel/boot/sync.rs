@@ -235,12 +235,12 @@ pub fn go_to(
     at: i64,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> RepoReport {
-    let moved = here(boot, repo).and_then(|before| {
+    let moved = here(boot, repo).and_then(|_| {
         let moved = repos::check_out(&repo.path, commit, progress)?;
         let refused = repos::standing(&repo.path)?.and_then(|standing| standing.refused);
         let came = match refused {
             Some(refused) => Came::WentBack { refused: (&refused).into() },
-            None => Came::Forward { from: before.map(|commit| commit.id).unwrap_or_default(), commits: 0 },
+            None => Came::UpToDate,
         };
         Ok((Some((&moved.commit).into()), came, moved.put_aside.into_iter().map(Aside::from).collect()))
     });

@@ -328,6 +328,28 @@ async fn a_sync_that_is_cancelled_ends_in_order_and_is_told() {
     assert_eq!((&kept[0]["commit"]["id"], &kept[0]["came"]), (&json!(good), &json!({"what": "failed", "why": "cancelled"})));
 }
 
+#[test]
+fn going_back_by_hand_has_worked_where_a_sync_after_it_is_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = Remote::start(folder.path(), free_port());
+    first_clone(folder.path(), &remote);
+    let good = remote.git(&["rev-parse", "HEAD"]);
+    fs::write(remote.work().join("new"), "").unwrap();
+    let newest = remote.push("New");
+    assert_eq!(sync_by_hand(folder.path()).0, Some(0));
+    let go_to = |commit: &str| {
+        let output = by_hand(folder.path()).args(["--to", commit]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = go_to(&good);
+    assert!(code == Some(0) && said.contains(&format!("went back: {}", &good[..10])) && !said.contains("::warn"), "{said}");
+    let (code, said) = sync_by_hand(folder.path());
+    assert!(code == Some(1) && said.contains("Somebody went back"), "{said}");
+    let (code, said) = go_to(&newest);
+    assert!(code == Some(0) && said.contains(&format!("up to date: {}", &newest[..10])), "{said}");
+    assert_eq!(go_to(&"0".repeat(40)).0, Some(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_repository_in_the_same_place_lends_nothing_to_the_studio() {
     let folder = tempfile::tempdir().unwrap();
