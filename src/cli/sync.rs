@@ -70,7 +70,7 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     carry_out(&config, &work)
 }
 
-/// One after the other; fails where any is not as its remote has it.
+/// One after the other; fails where any is not as it was wanted.
 fn carry_out(config: &Config, work: &Work) -> Result<Exit, Failure> {
     let repos: Vec<&Repo> = config.boot.repos.iter().filter(|repo| work.repo().is_none_or(|name| name == repo.name)).collect();
     if repos.is_empty() {
@@ -87,8 +87,8 @@ fn carry_out(config: &Config, work: &Work) -> Result<Exit, Failure> {
         } else {
             one(config, repo, work, now, &stop)
         };
-        in_words(&report);
-        if report.behind().is_some() {
+        in_words(&report, work);
+        if !work.is_done(&report) {
             exit = Exit::Failed;
         }
         // After each: one that is killed has not worked for nothing.
@@ -160,7 +160,7 @@ fn end_line() {
     let _ = write!(std::io::stdout(), "\r\x1b[2K");
 }
 
-fn in_words(report: &RepoReport) {
+fn in_words(report: &RepoReport, work: &Work) {
     let at = report.commit.as_ref().map(|commit| format!("{} {}", &commit.id[..10], commit.summary));
     let at = at.unwrap_or_else(|| "nothing".into());
     for aside in &report.put_aside {
@@ -168,6 +168,7 @@ fn in_words(report: &RepoReport) {
         say(format_args!("::warn {}{more} edited here: kept on branch {}", aside.files.join(", "), aside.branch));
     }
     match (&report.came, report.behind()) {
+        (Came::WentBack { .. }, _) if work.is_done(report) => say(format_args!("went back: {at}")),
         (_, Some(why)) => say(format_args!("::warn {why}\nrunning {at}")),
         (Came::Cloned, _) => say(format_args!("new: {at}")),
         (Came::Forward { commits, .. }, _) => say(format_args!("{commits} new: {at}")),

@@ -112,8 +112,7 @@ async fn on_the_disk<T: Send + 'static>(file: &Path, look: fn(&Path) -> io::Resu
     tokio::task::spawn_blocking(move || look(&file)).await.map_err(io::Error::other)?
 }
 
-/// Applies users.toml again whenever it changes; `seen` is its stamp when it was last applied. Ends only
-/// with the task.
+/// Applies users.toml again whenever it changes. Ends only with the task.
 pub async fn watch_users(users: Users, logins: Logins, file: impl Fn() -> PathBuf) {
     let mut seen = on_the_disk(&file(), stamp).await.ok();
     let mut interval = tokio::time::interval(LOOK);

@@ -224,7 +224,7 @@ pub async fn in_time<T>(doing: &str, asked: impl Future<Output = Result<T, Conta
 }
 
 fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one insertion or one removal.
+    // Each change is one insertion.
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -250,9 +250,10 @@ impl Desk {
         let Some(boot) = &self.boot else {
             return Ok(Reply::Refused { why: "No server runs on this data folder.".into() });
         };
+        let deed = work.to_string();
         match boot.work(work, ProfileId::studio()).await {
             Ok(session) => {
-                self.note(Kind::Studio, "sync the repositories".into()).await?;
+                self.note(Kind::Studio, deed).await?;
                 let url = self.doors.origins().own();
                 Ok(Reply::Done { message: format!("The studio does it now; watch it at {url}/sessions/{}", session.as_str()) })
             }

@@ -64,9 +64,15 @@ pub fn check_out(path: &Path, commit: &str, progress: &mut dyn FnMut(Progress) -
     change(path, progress, |local, watch| {
         let (to, taken) = of_history(local, commit)?;
         tree::examine(&local.repo, local.tree(to)?, &Limits::default())?;
-        // Noted before anything moves: one that was killed on the way must not go forward again.
-        local.refuse((to != taken).then_some(taken))?;
+        // Back: noted before anything moves, and forward: forgotten after all has. One that is broken off on the way must not be taken
+        // on by the next sync.
+        if to != taken {
+            local.refuse(Some(taken))?;
+        }
         let put_aside = switch::switch(local, to, &[taken], watch)?;
+        if to == taken {
+            local.refuse(None)?;
+        }
         Ok(Moved { commit: local.commit(to)?, put_aside })
     })
 }

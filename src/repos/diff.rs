@@ -15,7 +15,7 @@ pub struct Difference {
     /// Lines that went.
     pub removed: usize,
     /// The places that differ, in the unified form: `@@`, then lines that begin with a space, `+` or `-`. It has no headers, so that
-    /// every line is one of the file or says where the next ones are.
+    /// every line is one of the file, says where the next ones are, or (`\\`) that the one before has no end.
     pub text: String,
     /// The text ends before the difference does, at a line's end.
     pub cut: bool,

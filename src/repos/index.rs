@@ -75,10 +75,11 @@ impl Stamp {
     }
 }
 
-/// Whether what stands under a path is what was there when it was looked at. A path that was not looked at may hold anything.
+/// Whether what stands under a path is what was there when it was looked at. A path that nobody looked at is nobody's: a file there has
+/// come since.
 pub(crate) fn is_unchanged(stamps: &Stamps, path: &str, now: Option<&Stat>) -> bool {
     match (stamps.get(path), now.and_then(Stamp::of)) {
-        (None, _) | (Some(None), None) => true,
+        (None | Some(None), None) => true,
         (Some(Some(then)), Some(now)) => then.is(&now),
         _ => false,
     }
@@ -121,7 +122,7 @@ pub(crate) fn write(local: &Local, files: &Files, stamps: &Stamps) -> Result<(),
         let stat = local.root.stat(path).ok().flatten();
         let is_settled =
             |stat: &Stat| (stat.st_ctime, stat.st_ctime_nsec as i64) < (settled.as_secs() as i64, settled.subsec_nanos().into());
-        let known = stat.filter(|stat| is_settled(stat) && stamps.contains_key(path) && is_unchanged(stamps, path, Some(stat)));
+        let known = stat.filter(|stat| is_settled(stat) && is_unchanged(stamps, path, Some(stat)));
         index.add(&entry(path, file, known.as_ref()))?;
     }
     index.write()

@@ -72,10 +72,6 @@ pub(crate) fn switch(local: &Local, to: Oid, safe: &[Oid], watch: &Watch) -> Res
 pub(crate) fn from(local: &Local, expected: &Files, to: Oid, safe: &[Oid], watch: &Watch) -> Result<Vec<PutAside>, Fault> {
     let coming = tree::files(&local.repo, local.tree(to)?)?;
     let mut found = survey(local, expected, &coming)?;
-    // A clone has no head yet, and nothing to keep.
-    let new = found.edits.is_empty() && local.head().is_err();
-    let mut kept = if new { Vec::new() } else { keep::keep(local, expected, &found.edits, safe)? };
-    point();
     for _ in 0..TRIES {
         let steps: Vec<Step> = found.changes.iter().map(|found| step(found, &coming)).collect();
         let (name, stage) = stage(local, &steps, watch)?;
@@ -84,14 +80,16 @@ pub(crate) fn from(local: &Local, expected: &Files, to: Oid, safe: &[Oid], watch
         let now = survey(local, expected, &coming)?;
         if now.is_same(&found) {
             watch.seal()?;
+            // Not before: what is broken off earlier has moved nothing, and each further try would leave one more branch.
+            // A clone has no head yet, and nothing to keep.
+            let new = now.edits.is_empty() && local.head().is_err();
+            let kept = if new { Vec::new() } else { keep::keep(local, expected, &now.edits, safe)? };
+            point();
             let journal = Journal { to: to.to_string(), stage: name.to_owned(), steps };
             repository::write_note(&local.own, JOURNAL, &journal)?;
             point();
             carry_out(local, &journal, &stage, &coming, now.stamps, to, watch)?;
             return Ok(kept);
-        }
-        if !now.edits.is_empty() && now.edits != found.edits {
-            kept.extend(keep::keep(local, expected, &now.edits, safe)?);
         }
         found = now;
     }

@@ -18,12 +18,12 @@ pub struct ChangedFile {
     pub path: String,
     /// added, changed or removed.
     pub kind: &'static str,
-    /// Lines that came and went.
+    /// Lines that came.
     pub added: usize,
     /// Lines that went.
     pub removed: usize,
     /// What differs, in the unified form without headers: every line is one of the file, behind a space, `+` or `-`, or begins with
-    /// `@@` and says where the next ones are.
+    /// `@@` and says where the next ones are, or with a backslash and says that the one before has no end.
     pub text: String,
     /// The text is cut off.
     pub cut: bool,

@@ -33,6 +33,9 @@ pub enum BootError {
     /// There is no such repository, commit or host.
     #[error("There is no such repository or commit.")]
     Unknown,
+    /// Something else is done with the repositories.
+    #[error("Something else is done with the repositories. Wait until it has ended.")]
+    Busy,
     /// It cannot be done as it stands; says why.
     #[error("{0}")]
     Refused(String),
@@ -81,8 +84,8 @@ struct Inner {
 pub(super) struct State {
     report: Report,
     pub(super) repos: Vec<RepoReport>,
-    /// The terminal of the sync that runs.
-    pub(super) syncing: Option<SessionId>,
+    /// The work on repositories that runs, and its terminal.
+    pub(super) syncing: Option<(SessionId, Work)>,
     /// The terminal of the last one.
     pub(super) last: Option<SessionId>,
     /// The list of profiles, where it was looked for.
@@ -115,7 +118,8 @@ impl Boot {
         // Of a repository that is not configured any more, nothing is said.
         let configured = |report: &&RepoReport| self.0.parts.config.boot.repos.iter().any(|repo| repo.name == report.name);
         let repos = repos.iter().filter(configured).cloned().collect();
-        BootView { report: report.clone(), repos, syncing: syncing.clone(), last: last.clone() }
+        let syncing = syncing.as_ref().map(|(session, _)| session.clone());
+        BootView { report: report.clone(), repos, syncing, last: last.clone() }
     }
 
     /// The list of profiles: the studio's repository's, where none is named and it has one. As it was when last looked for: who asks
@@ -165,22 +169,31 @@ impl Boot {
             return Ok(());
         }
         self.set(Step::Repositories, Progress::Running);
-        let told = match self.begin(Work::All, ProfileId::studio()).await {
-            Ok(Ok(begun)) => {
-                self.end(begun).await;
-                self.told()
-            }
-            // Somebody was faster, who sees it to its end.
-            Ok(Err(_)) => {
-                while self.state().syncing.is_some() {
-                    tokio::time::sleep(LOOK).await;
+        let told = loop {
+            match self.begin(Work::All, ProfileId::studio()).await {
+                Ok(Ok(begun)) => {
+                    self.end(begun).await;
+                    break self.told();
                 }
-                self.told()
+                // Somebody was faster, who sees it to its end.
+                Ok(Err(_)) => {
+                    self.idle().await;
+                    break self.told();
+                }
+                // Somebody does something else before.
+                Err(BootError::Busy) => self.idle().await,
+                Err(e) => break Progress::Degraded { why: format!("The repositories could not be synced: {e}") },
             }
-            Err(e) => Progress::Degraded { why: format!("The repositories could not be synced: {e}") },
         };
         self.set(Step::Repositories, told);
         self.find_required().await
+    }
+
+    /// Returns once nothing is done with the repositories.
+    async fn idle(&self) {
+        while self.state().syncing.is_some() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// What is required is there.

@@ -1,11 +1,9 @@
-//! What an admin does with a repository beside syncing it: goes back to a commit and forward again, takes a rewritten history, and
-//! pins a host's key. Knows no page.
+//! What an admin does about a repository beside work on it: looks at its history, and pins its host's key. Knows no page.
 
 use super::{
     handle::{Boot, BootError},
-    sync::{CommitView, Work},
+    sync::CommitView,
 };
-use crate::{sessions::SessionId, users::ProfileId};
 use repos::Fault;
 use std::io;
 
@@ -13,14 +11,6 @@ use std::io;
 const HISTORY: usize = 50;
 
 impl Boot {
-    /// Brings the repositories in step now, and answers with the terminal of that; joins a sync that runs.
-    ///
-    /// # Errors
-    /// When none is configured, or there is no terminal.
-    pub async fn sync_now(&self, by: ProfileId) -> Result<SessionId, BootError> {
-        self.work(Work::All, by).await
-    }
-
     /// The newest commits of a repository's branch, newest first.
     ///
     /// # Errors
@@ -29,23 +19,6 @@ impl Boot {
         let path = self.repo(name)?.path;
         let commits = blocking(move || repos::history(&path, HISTORY)).await?;
         Ok(commits.iter().map(CommitView::from).collect())
-    }
-
-    /// Goes to a commit of a repository's history: back to one that worked, or forward to one that was left. Answers with the
-    /// terminal of that.
-    ///
-    /// # Errors
-    /// When there is none such, or a sync is at work.
-    pub async fn go_to(&self, name: &str, commit: &str, by: ProfileId) -> Result<SessionId, BootError> {
-        self.work(Work::GoTo { repo: name.to_owned(), commit: commit.to_owned() }, by).await
-    }
-
-    /// Takes a history that the remote has rewritten, up to this very commit. Answers with the terminal of that.
-    ///
-    /// # Errors
-    /// When it is not what the remote offers, or a sync is at work.
-    pub async fn accept_rewritten(&self, name: &str, commit: &str, by: ProfileId) -> Result<SessionId, BootError> {
-        self.work(Work::Take { repo: name.to_owned(), commit: commit.to_owned() }, by).await
     }
 
     /// Pins the key that the host of a repository has shown, after somebody has compared this fingerprint with what its

@@ -4,7 +4,7 @@
 use crate::config::{Boot, Repo};
 use repos::{Access, Commit, Committed, Fault, Limits, Outcome, Progress, PutAside, Request, Token, Why};
 use serde::{Deserialize, Serialize};
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{fmt, fs, ops::ControlFlow, path::Path};
 
 /// Most edited files that a report names.
 const NAMED_MAX: usize = 100;
@@ -41,6 +41,23 @@ impl Work {
         match self {
             Work::All => None,
             Work::GoTo { repo, .. } | Work::Take { repo, .. } => Some(repo),
+        }
+    }
+
+    /// Whether a repository stands as it was wanted. One that was to go back has, while a sync has left it behind.
+    pub fn is_done(&self, report: &RepoReport) -> bool {
+        let went_back = matches!((self, &report.came), (Work::GoTo { .. }, Came::WentBack { .. }));
+        went_back || report.behind().is_none()
+    }
+}
+
+impl fmt::Display for Work {
+    /// As a deed of whoever wants it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::All => f.write_str("sync the repositories"),
+            Work::GoTo { repo, commit } => write!(f, "go to commit {commit} of {repo}"),
+            Work::Take { repo, commit } => write!(f, "take the rewritten history of {repo} at {commit}"),
         }
     }
 }
@@ -218,12 +235,12 @@ pub fn go_to(
     at: i64,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> RepoReport {
-    let moved = here(boot, repo).and_then(|before| {
+    let moved = here(boot, repo).and_then(|_| {
         let moved = repos::check_out(&repo.path, commit, progress)?;
         let refused = repos::standing(&repo.path)?.and_then(|standing| standing.refused);
         let came = match refused {
             Some(refused) => Came::WentBack { refused: (&refused).into() },
-            None => Came::Forward { from: before.map(|commit| commit.id).unwrap_or_default(), commits: 0 },
+            None => Came::UpToDate,
         };
         Ok((Some((&moved.commit).into()), came, moved.put_aside.into_iter().map(Aside::from).collect()))
     });

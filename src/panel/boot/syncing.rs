@@ -2,7 +2,7 @@
 //! commit can be gone to.
 
 use super::{
-    handle::{Boot, BootError},
+    handle::{Boot, BootError, State},
     kept,
     steps::{Progress, Step},
     sync::{RepoReport, Work},
@@ -38,7 +38,7 @@ impl Boot {
         }
     }
 
-    /// Does work on the repositories, and answers with the terminal of it; whoever wants them in step joins what runs already.
+    /// Does work on the repositories, and answers with the terminal of it; whoever wants what runs already joins that.
     ///
     /// # Errors
     /// When there is no such repository or commit, something else is at work, or there is no terminal.
@@ -78,15 +78,13 @@ impl Boot {
         Ok(tokio::task::spawn_blocking(look).await.map_err(io::Error::other)??)
     }
 
-    /// Starts `easel sync` in a terminal; the terminal of one that runs, where that does what is wanted.
+    /// Starts `easel sync` in a terminal; the terminal of one that runs, where that does the same.
     pub(super) async fn begin(&self, work: Work, by: ProfileId) -> Result<Result<Begun, SessionId>, BootError> {
         let session = SessionId::generate();
         let before = {
             let mut state = self.state();
-            match state.syncing.clone() {
-                Some(running) if work == Work::All => return Ok(Err(running)),
-                Some(_) => return Err(BootError::Refused("A sync is at work. Wait until it has ended.".into())),
-                None => state.syncing = Some(session.clone()),
+            if let Some(running) = state.enter(&session, &work)? {
+                return Ok(Err(running));
             }
             state.repos.clone()
         };
@@ -123,9 +121,23 @@ impl Boot {
         self.set(Step::Tools, Progress::Running);
         let mut state = self.state();
         state.repos = repos;
-        state.last = state.syncing.take();
+        state.last = state.syncing.take().map(|(session, _)| session);
         drop(state);
         self.parts().events.stir_notices();
+    }
+}
+
+impl State {
+    /// Work begins in this terminal, unless some runs. Where that is the very same, the terminal of it.
+    fn enter(&mut self, session: &SessionId, work: &Work) -> Result<Option<SessionId>, BootError> {
+        match &self.syncing {
+            Some((running, other)) if other == work => Ok(Some(running.clone())),
+            Some(_) => Err(BootError::Busy),
+            None => {
+                self.syncing = Some((session.clone(), work.clone()));
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -144,4 +156,26 @@ fn launch(config: &Config, work: &Work) -> Launch {
         launch = launch.arg(arg);
     }
     launch.guarded(Guarded { guardian: config.engine_program.clone(), user: None, terminal: Some(Size::default()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_work_is_joined() {
+        let go_to = |commit: &str| Work::GoTo { repo: "studio".into(), commit: commit.into() };
+        let (first, second) = (SessionId::generate(), SessionId::generate());
+        for (running, same, others) in
+            [(Work::All, Work::All, [go_to("a"), go_to("b")]), (go_to("a"), go_to("a"), [go_to("b"), Work::All])]
+        {
+            let mut state = State::default();
+            assert_eq!(state.enter(&first, &running).unwrap(), None);
+            assert_eq!(state.enter(&second, &same).unwrap(), Some(first.clone()));
+            for other in others {
+                // Whoever was told that his sync runs would wait for it in vain.
+                assert!(matches!(state.enter(&second, &other), Err(BootError::Busy)), "{other:?} during {running:?}");
+            }
+        }
+    }
 }

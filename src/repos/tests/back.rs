@@ -46,6 +46,24 @@ fn one_goes_forward_again_to_what_was_left() {
 }
 
 #[test]
+fn going_forward_again_in_vain_leaves_what_was_left_refused() {
+    let world = World::new();
+    let first = world.sync().unwrap().outcome.commit().id.clone();
+    let second = world.origin.commit(&[("a.txt", "broken\n")]);
+    world.sync().unwrap();
+    check_out(&world.path(), &first, &mut go_on).unwrap();
+    fs::remove_file(world.path().join("a.txt")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(world.path().join("a.txt")).unwrap();
+    assert!(matches!(check_out(&world.path(), &second, &mut go_on), Err(Fault::InTheWay { .. })));
+    drop(socket);
+    fs::remove_file(world.path().join("a.txt")).unwrap();
+    world.write("a.txt", "one\n");
+    let synced = world.sync().unwrap();
+    assert!(matches!(synced.outcome, Outcome::Kept { why: Why::WentBack { .. }, .. }), "{synced:?}");
+    world.assert_at(&first);
+}
+
+#[test]
 fn only_commits_of_the_branch_can_be_gone_to() {
     let world = World::new();
     let first = world.sync().unwrap().outcome.commit().id.clone();

@@ -26,7 +26,9 @@ pub(crate) fn point() {
     let passed = PASSED.fetch_add(1, Ordering::Relaxed);
     if EDIT_AT.load(Ordering::Relaxed) == passed {
         let path = PathBuf::from(env::var("EASEL_REPOS_PATH").unwrap());
-        for (name, text) in EDITS {
+        let one = env::var("EASEL_REPOS_EDITED").ok();
+        let edits = one.as_ref().map_or(EDITS.to_vec(), |name| vec![(name.as_str(), "mine\n")]);
+        for (name, text) in edits {
             fs::write(path.join(name), text).unwrap();
         }
     }
@@ -209,6 +211,24 @@ fn an_edit_after_the_kill_is_an_edit() {
 }
 
 #[test]
+fn an_edit_is_kept_once_however_often_a_step_forward_is_cut_off_before_it_moves_anything() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    world.write("dir1/file4", "mine\n");
+    for _ in 0..3 {
+        killed(&world, &world.path(), 2);
+        assert_eq!(world.git(&["branch", "--list", "easel/*"]), "");
+        assert_eq!(world.read("dir1/file4").unwrap(), "mine\n");
+    }
+    let synced = world.sync().unwrap();
+    let [aside] = &synced.put_aside[..] else { panic!("{synced:?}") };
+    assert_eq!(world.git(&["show", &format!("{}:dir1/file4", aside.branch)]), "mine");
+    assert_eq!(standing(&world.path()).unwrap().unwrap().kept, [&*aside.branch]);
+    world.assert_at(&new);
+}
+
+#[test]
 fn what_cannot_be_finished_leaves_the_commit_in_place_and_is_told() {
     let (world, _, new) = large();
     world.sync().unwrap();
@@ -271,6 +291,27 @@ fn an_edit_at_any_moment_of_a_step_forward_is_kept_or_stays_and_is_seen() {
         world.origin.force(&new);
     }
     assert!(stayed > 0 && kept > 0, "{stayed} stayed, {kept} kept");
+}
+
+#[test]
+fn a_file_that_comes_back_while_its_removal_is_finished_is_kept() {
+    let (world, _, new) = large();
+    world.sync().unwrap();
+    world.origin.force(&new);
+    let whole = world.folder.path().join("whole");
+    servers::run(Command::new("cp").arg("-a").arg(world.path()).arg(&whole));
+    killed(&world, &world.path(), points(&world, &whole) - 6);
+    assert_eq!(world.read("dir0/file0"), None, "it is removed already");
+    // Looked at, and then written before its turn comes.
+    let mut child = command(&world, &world.path(), -1);
+    let status = child.env("EASEL_REPOS_EDIT", "0").env("EASEL_REPOS_EDITED", "dir0/file0").status().unwrap();
+    assert!(status.success());
+    assert_eq!(world.read("dir0/file0").unwrap(), "mine\n");
+    let synced = world.sync().unwrap();
+    assert!(synced.repaired, "{synced:?}");
+    let [branch] = &standing(&world.path()).unwrap().unwrap().kept[..] else { panic!("{synced:?}") };
+    assert_eq!(world.git(&["show", &format!("{branch}:dir0/file0")]), "mine");
+    world.assert_at(&new);
 }
 
 /// The commit before the newest.

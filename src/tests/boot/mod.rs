@@ -251,6 +251,11 @@ async fn the_last_good_copy_runs_while_the_remote_is_down_or_not_who_it_was() {
     let (_, sessions) = ada.api(Method::GET, "/sessions", Value::Null).await;
     let syncs: Vec<_> = sessions["items"].as_array().unwrap().iter().filter(|s| s["action"] == "sync").collect();
     assert_eq!(syncs.len(), 6, "{sessions}");
+    // What was done by hand is written down as what it was.
+    assert!(by_hand(folder.path()).args(["--to", &good]).status().unwrap().success());
+    assert_eq!(settled(&ada).await["repos"][0]["report"]["commit"]["id"], json!(good));
+    let (_, audit) = ada.api(Method::GET, "/audit", Value::Null).await;
+    assert!(audit.to_string().contains(&format!("go to commit {good} of studio")), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,6 +326,28 @@ async fn a_sync_that_is_cancelled_ends_in_order_and_is_told() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     let kept: Value = serde_json::from_slice(&fs::read(folder.path().join("data/state/sync.json")).unwrap()).unwrap();
     assert_eq!((&kept[0]["commit"]["id"], &kept[0]["came"]), (&json!(good), &json!({"what": "failed", "why": "cancelled"})));
+}
+
+#[test]
+fn going_back_by_hand_has_worked_where_a_sync_after_it_is_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = Remote::start(folder.path(), free_port());
+    first_clone(folder.path(), &remote);
+    let good = remote.git(&["rev-parse", "HEAD"]);
+    fs::write(remote.work().join("new"), "").unwrap();
+    let newest = remote.push("New");
+    assert_eq!(sync_by_hand(folder.path()).0, Some(0));
+    let go_to = |commit: &str| {
+        let output = by_hand(folder.path()).args(["--to", commit]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = go_to(&good);
+    assert!(code == Some(0) && said.contains(&format!("went back: {}", &good[..10])) && !said.contains("::warn"), "{said}");
+    let (code, said) = sync_by_hand(folder.path());
+    assert!(code == Some(1) && said.contains("Somebody went back"), "{said}");
+    let (code, said) = go_to(&newest);
+    assert!(code == Some(0) && said.contains(&format!("up to date: {}", &newest[..10])), "{said}");
+    assert_eq!(go_to(&"0".repeat(40)).0, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

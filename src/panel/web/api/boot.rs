@@ -7,10 +7,9 @@ use crate::{
     boot::{
         BootError,
         steps::{Progress, Step},
-        sync::{CommitView, RepoReport},
+        sync::{CommitView, RepoReport, Work},
     },
     error::AppError,
-    sessions::SessionId,
     web::auth::Admin,
 };
 use actix_web::{
@@ -102,9 +101,7 @@ pub struct SyncBegun {
 /// Brings the repositories in step now; joins a sync that runs.
 #[utoipa::path(post, path = "/api/v1/boot/sync", tag = "boot", responses((status = 202, body = SyncBegun)))]
 pub async fn sync(app: Data<App>, admin: Admin) -> Result<HttpResponse, AppError> {
-    let session = app.boot.sync_now(admin.artist.profile.id.clone()).await?;
-    note(&app, &admin, "sync the repositories").await?;
-    Ok(begun(&session))
+    begin(&app, &admin, Work::All).await
 }
 
 /// The commits of a repository.
@@ -132,22 +129,21 @@ pub struct WhichCommit {
 #[utoipa::path(post, path = "/api/v1/boot/repos/{name}/commit", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 202, body = SyncBegun)))]
 pub async fn go_to(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<HttpResponse, AppError> {
     let WhichCommit { commit } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    let session = app.boot.go_to(&name, &commit, admin.artist.profile.id.clone()).await?;
-    note(&app, &admin, &format!("go to commit {commit} of {name}")).await?;
-    Ok(begun(&session))
+    begin(&app, &admin, Work::GoTo { repo: name.into_inner(), commit }).await
 }
 
 /// Takes a history that the remote has rewritten, up to the commit that was shown, in a terminal.
 #[utoipa::path(post, path = "/api/v1/boot/repos/{name}/rewritten", tag = "boot", params(("name" = String, Path)), request_body = WhichCommit, responses((status = 202, body = SyncBegun)))]
 pub async fn rewritten(app: Data<App>, admin: Admin, name: Path<String>, payload: Payload) -> Result<HttpResponse, AppError> {
     let WhichCommit { commit } = body::parse(&body::bytes(payload, body::MAX_JSON).await?)?;
-    let session = app.boot.accept_rewritten(&name, &commit, admin.artist.profile.id.clone()).await?;
-    note(&app, &admin, &format!("take the rewritten history of {name} at {commit}")).await?;
-    Ok(begun(&session))
+    begin(&app, &admin, Work::Take { repo: name.into_inner(), commit }).await
 }
 
-fn begun(session: &SessionId) -> HttpResponse {
-    HttpResponse::Accepted().json(SyncBegun { session: session.as_str().to_owned() })
+async fn begin(app: &App, admin: &Admin, work: Work) -> Result<HttpResponse, AppError> {
+    let deed = work.to_string();
+    let session = app.boot.work(work, admin.artist.profile.id.clone()).await?;
+    note(app, admin, &deed).await?;
+    Ok(HttpResponse::Accepted().json(SyncBegun { session: session.as_str().to_owned() }))
 }
 
 /// Which key of a host.
@@ -177,6 +173,7 @@ impl From<BootError> for AppError {
     fn from(e: BootError) -> AppError {
         match e {
             BootError::Unknown => AppError::NotFound,
+            BootError::Busy => AppError::Conflict(e.to_string()),
             BootError::Refused(why) => AppError::Conflict(why),
             BootError::Session(e) => e.into(),
             BootError::Disk(e) => AppError::io(&e),
