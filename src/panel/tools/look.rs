@@ -151,7 +151,7 @@ impl Tools {
     /// Where a tool stands with which nothing is done.
     fn at_rest(&self, folder: &ToolFolder) -> Result<ToolState, ToolError> {
         if let Err(why) = self.road(folder) {
-            let remedy = "Then start Easel again.".into();
+            let remedy = self.0.parts.containers.remedy().into();
             return Ok(ToolState::Broken { why: why.to_string(), remedy, session: None, installed: false });
         }
         let (shelf, found) = (self.shelf(), self.look_at(folder)?);
