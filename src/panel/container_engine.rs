@@ -121,6 +121,16 @@ impl ContainerEngine {
         self.0.way != Way::Process && self.engine().is_none() && may_come(&self.0.around)
     }
 
+    /// What follows once whatever keeps an engine away was mended. Where one is looked for was settled at the start, and so was
+    /// what Easel may use; whether it is there is looked at again and again.
+    pub fn remedy(&self) -> &'static str {
+        if self.may_come() {
+            "Easel goes on looking for one. Only what is changed of its own user or environment needs a new start of Easel."
+        } else {
+            "Then start Easel again."
+        }
+    }
+
     /// Returns once there is one.
     pub async fn comes(&self) {
         let mut found = self.0.found.subscribe();
@@ -325,6 +335,21 @@ mod tests {
             assert!(matches!(engine.settled().await, Found::Nowhere(_)));
             assert_eq!(engine.road().is_ok(), runs, "{way}");
             assert!(engine.engine().is_none() && engine.containers().await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_start_is_asked_for_only_where_no_engine_is_looked_for_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("state")).unwrap();
+        for (host, looks_on) in [("unix:///no/such.sock", true), ("tcp://elsewhere:2375", false)] {
+            let host = [("DOCKER_HOST".to_owned(), host.to_owned())].into();
+            let file = Some(("easel.toml".into(), "containers = \"container\"".to_owned()));
+            let mut config = Config::from_parts(crate::config::Flags::default(), &host, file).unwrap();
+            config.data = folder.path().to_owned();
+            let engine = ContainerEngine::look(&config);
+            engine.settled().await;
+            assert_eq!(engine.remedy().starts_with("Easel goes on looking"), looks_on, "{}", engine.remedy());
         }
     }
 }

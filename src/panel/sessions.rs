@@ -220,11 +220,19 @@ impl Sessions {
     /// When the store refuses.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let before = self.0.clock.ms() - KEPT.as_millis() as i64;
-        for (id, tool) in self.0.store.run(move |c| table::prune(c, before, MOST_OF_EACH)).await? {
-            let path = format!("{}/{id}.log", tool.as_deref().unwrap_or(SHELLS));
-            if let Err(e) = self.0.transcripts.remove(&path) {
-                tracing::warn!("the old transcript {path} was not removed: {e}");
+        let old = self.0.store.run(move |c| table::prune(c, before, MOST_OF_EACH)).await?;
+        let sessions = self.clone();
+        let remove = move || {
+            for (id, tool) in old {
+                let path = format!("{}/{id}.log", tool.as_deref().unwrap_or(SHELLS));
+                if let Err(e) = sessions.0.transcripts.remove(&path) {
+                    tracing::warn!("the old transcript {path} was not removed: {e}");
+                }
             }
+        };
+        // A slow volume keeps nobody else waiting.
+        if let Err(e) = tokio::task::spawn_blocking(remove).await {
+            tracing::warn!("old transcripts were not all removed: {e}");
         }
         Ok(())
     }

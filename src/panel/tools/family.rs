@@ -18,6 +18,11 @@ pub(super) fn busy<'a>(all: impl Iterator<Item = Doing<'a>>, of: &ToolFolder) ->
     all.filter(|(folder, state)| head(folder) == head(of) && (state.is_up() || state.is_changing())).collect()
 }
 
+/// Why nothing can be begun with a tool while another one of its family, by this name, is being changed.
+pub(super) fn at_work(name: &str) -> String {
+    format!("{name} is at work in its folder. Wait until that has ended.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! Looking at tools: where each stands, what can be chosen and what of it is there, by its task or by the disk. Changes nothing.
 
 use super::{
-    Action as Script, Choice, Home, Installation, Presence, ToolError, ToolFolder, ToolId, Tools, Unseen, contained,
+    Action as Script, Choice, Home, Installation, Presence, ToolError, ToolFolder, ToolId, Tools, Unseen, contained, family,
+    runtime::Entry,
     stand::{May, ToolState, Viewer, may},
     steps::Mark,
 };
@@ -23,6 +24,8 @@ pub struct Standing {
     pub earlier: Option<String>,
     /// Its scripts came from the repository and no admin has seen them yet.
     pub unseen: Option<Unseen>,
+    /// Name of another tool that is being changed in its folder: nothing can be begun meanwhile.
+    pub waits_for: Option<String>,
     /// Of a tool that only installs what was chosen: the choices, and what of each is there.
     pub choices: Option<Vec<(Choice, Presence)>>,
 }
@@ -47,6 +50,9 @@ impl Standing {
         if self.unseen.is_some() {
             // What runs is stopped and opened as before; nothing new begins.
             return May { open: may.open, stop: may.stop, watch: may.watch, accept: viewer.admin, ..May::default() };
+        }
+        if self.waits_for.is_some() {
+            return May { open: may.open, stop: may.stop, watch: may.watch, ..May::default() };
         }
         May { go_back: may.update && self.earlier.is_some(), ..may }
     }
@@ -135,7 +141,16 @@ impl Tools {
         let contained = self.is_contained(folder);
         // What is up or being changed goes on with the scripts that it began with.
         let unseen = if state.is_up() || state.is_changing() { None } else { self.unseen(folder) };
-        Ok(Standing { folder: folder.clone(), state, contained, step, earlier, unseen, choices })
+        let waits_for = self.waits_for(folder);
+        Ok(Standing { folder: folder.clone(), state, contained, step, earlier, unseen, waits_for, choices })
+    }
+
+    /// The name of another tool that is being changed in the same folder.
+    fn waits_for(&self, folder: &ToolFolder) -> Option<String> {
+        let entries = self.entries();
+        let busy = family::busy(entries.values().filter_map(Entry::doing), folder);
+        let mut others = busy.into_iter().filter(|(other, state)| other.spec.id != folder.spec.id && state.is_changing());
+        others.next().map(|(other, _)| other.spec.name.clone())
     }
 
     /// The version that a tool can go back to. What works within another tool has none of its own.
@@ -151,7 +166,7 @@ impl Tools {
     /// Where a tool stands with which nothing is done.
     fn at_rest(&self, folder: &ToolFolder) -> Result<ToolState, ToolError> {
         if let Err(why) = self.road(folder) {
-            let remedy = "Then start Easel again.".into();
+            let remedy = self.0.parts.containers.remedy().into();
             return Ok(ToolState::Broken { why: why.to_string(), remedy, session: None, installed: false });
         }
         let (shelf, found) = (self.shelf(), self.look_at(folder)?);

@@ -262,20 +262,29 @@ impl<'a> Up<'a> {
     async fn stop(&mut self) -> Option<ToolState> {
         let id = &self.folder.spec.id;
         self.tools.set(id, ToolState::Stopping { by: self.by.clone() });
+        let mut ended = None;
         let leader = self.pid.filter(|_| !self.contained).and_then(supervise::leader);
         if let (Some(pid), Some(script)) = (leader, self.folder.script(Action::Kill)) {
             // One that takes longer is ended, as nobody waits for it any more.
             match timeout(KILL_SCRIPT, kill_script(self.tools, self.folder, &script, pid)).await {
                 Ok(Ok(())) | Err(_) => {
                     // It may take its time, as long as it was asked.
-                    let gone = async { while !matches!(self.happened.recv().await, Some(Happened::Ended { .. }) | None) {} };
-                    let _ = timeout(KILL_SCRIPT, gone).await;
+                    let gone = async {
+                        loop {
+                            let happened = self.happened.recv().await;
+                            if matches!(happened, Some(Happened::Ended { .. }) | None) {
+                                break happened;
+                            }
+                        }
+                    };
+                    ended = timeout(KILL_SCRIPT, gone).await.ok().flatten();
                 }
                 Ok(Err(e)) => tracing::warn!(tool = id.as_str(), "its script for ending it did not work: {e}"),
             }
         }
         self.service.stop().await;
-        let rest = std::iter::from_fn(|| self.happened.try_recv().ok());
+        // One that was killed before, because it did not answer, may have been told as stuck while its script was at work.
+        let rest = ended.into_iter().chain(std::iter::from_fn(|| self.happened.try_recv().ok()));
         let stuck = rest.filter_map(|happened| match happened {
             Happened::Ended { exit: exit @ Exit::Stuck(_), .. } => Some(exit),
             _ => None,

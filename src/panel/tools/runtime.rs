@@ -134,7 +134,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn doing(&self) -> Option<family::Doing<'_>> {
+    pub(super) fn doing(&self) -> Option<family::Doing<'_>> {
         self.folder.as_ref().zip(self.state.as_ref())
     }
 }
@@ -242,12 +242,15 @@ impl Tools {
         let since = self.0.parts.clock.ms();
         {
             let mut entries = self.entries();
-            for (_, state) in family::busy(entries.values().filter_map(Entry::doing), &standing.folder) {
-                match state {
-                    ToolState::Changing { session, .. } => return Ok(session.clone()),
-                    state if state.is_up() => return Err(ToolError::Refused("It is running. Stop it first.".into())),
-                    _ => {}
-                }
+            let busy = family::busy(entries.values().filter_map(Entry::doing), &standing.folder);
+            if let Some((busy, state)) = busy.first() {
+                let name = &busy.spec.name;
+                return match state {
+                    ToolState::Changing { session, .. } if busy.spec.id == *id => Ok(session.clone()),
+                    // What was asked for is another thing than what is done there: joining that would leave it undone.
+                    ToolState::Changing { .. } => Err(ToolError::Refused(family::at_work(name))),
+                    _ => Err(ToolError::Refused(format!("{name} is running. Stop it first."))),
+                };
             }
             let state = Some(ToolState::Changing { action, session: session.clone(), by: by.clone(), since });
             let folder = Some(standing.folder.clone());
@@ -283,6 +286,9 @@ impl Tools {
             return Err(ToolError::Forbidden("It is for admins in admin mode.".into()));
         }
         standing.refuse_unseen()?;
+        if let Some(other) = &standing.waits_for {
+            return Err(ToolError::Refused(family::at_work(other)));
+        }
         if !standing.may(viewer).start {
             return Err(ToolError::Refused("It cannot be started as it stands.".into()));
         }
@@ -298,8 +304,7 @@ impl Tools {
                     return Ok(());
                 }
                 if state.is_changing() {
-                    let why = format!("{} is at work in its folder. Wait until that has ended.", busy.spec.name);
-                    return Err(ToolError::Refused(why));
+                    return Err(ToolError::Refused(family::at_work(&busy.spec.name)));
                 }
             }
             let entry = entries.entry(id.clone()).or_default();

@@ -1,7 +1,7 @@
 //! A program that writes for ever: what it costs, who is slowed down, and that keys get through.
 
 use crate::program::is_long;
-use crate::terminal::client::{Admin, Came, Viewer, studio};
+use crate::terminal::client::{AtShell, Came, Viewer};
 use std::time::{Duration, Instant};
 
 /// Resident memory of a process, in bytes.
@@ -13,11 +13,7 @@ fn resident(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_bounded_and_stalled_viewers_cost_the_others_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let program = studio(folder.path());
-    let admin = Admin::log_in(&program).await;
-    let session = admin.shell().await;
-    let mut typist = admin.attach(&session, 0);
-    typist.say("{\"kind\":\"take\"}");
+    let AtShell { program, admin, session, mut typist } = AtShell::of_a_studio(folder.path()).await;
     typist.type_keys("yes 0123456789012345678901234567890123456789012345678901234567890123\n");
     let before = resident(program.pid());
     let (rounds, bytes) = if is_long() { (9, 100_000_000) } else { (9, 30_000_000) };

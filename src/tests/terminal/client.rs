@@ -3,8 +3,13 @@
 
 use super::socket::{BINARY, CLOSE, Socket, TEXT};
 use crate::{program::Program, tool_folder};
+use reqwest::Method;
 use serde_json::Value;
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n\n[[user]]\nname = \"Ada\"\nrole = \"admin\"\n";
 const PASSWORD: &str = "a sentence is easier";
@@ -30,6 +35,35 @@ pub(crate) fn restarted(folder: &Path) -> Program {
     program
 }
 
+/// An admin at a shell of a studio.
+pub(crate) struct AtShell {
+    pub(crate) program: Program,
+    pub(crate) admin: Admin,
+    pub(crate) session: String,
+    /// The viewer who may type.
+    pub(crate) typist: Viewer,
+}
+
+impl AtShell {
+    pub(crate) async fn of_a_studio(folder: &Path) -> AtShell {
+        let program = studio(folder);
+        let admin = Admin::log_in(&program).await;
+        let session = admin.shell().await;
+        let mut typist = admin.attach(&session, 0);
+        typist.take();
+        AtShell { program, admin, session, typist }
+    }
+}
+
+/// The test's tool, installed and up; where its files lie.
+pub(crate) async fn up(admin: &Admin, program: &Program) -> PathBuf {
+    admin.api(Method::POST, "/tools/sketch/install").await;
+    admin.until_tool("stopped").await;
+    admin.api(Method::POST, "/tools/sketch/start").await;
+    admin.until_tool("running").await;
+    program.data().join("workspace/sketch")
+}
+
 impl Admin {
     pub(crate) async fn log_in(program: &Program) -> Admin {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -47,25 +81,36 @@ impl Admin {
         post.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned()).send().await.unwrap()
     }
 
-    pub(crate) async fn api(&self, method: reqwest::Method, path: &str) -> Value {
+    /// Asks the API; whatever it answers.
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> reqwest::Response {
         let request = self.http.request(method, format!("{}/api/v1{path}", self.url)).header("origin", &self.url);
-        let answer = request.header("cookie", &self.cookie).send().await.unwrap();
+        request.header("cookie", &self.cookie).send().await.unwrap()
+    }
+
+    /// Asks the API for what it does not refuse.
+    pub(crate) async fn api(&self, method: Method, path: &str) -> Value {
+        let answer = self.ask(method, path).await;
         assert!(answer.status().is_success(), "{path}: {answer:?}");
         answer.json().await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        self.api(reqwest::Method::GET, path).await
+        self.api(Method::GET, path).await
     }
 
     /// A shell; its session.
     pub(crate) async fn shell(&self) -> String {
-        self.api(reqwest::Method::POST, "/sessions").await["id"].as_str().unwrap().to_owned()
+        self.api(Method::POST, "/sessions").await["id"].as_str().unwrap().to_owned()
     }
 
     /// Sessions of the test's tool, newest first.
     pub(crate) async fn sessions(&self) -> Vec<Value> {
         self.get("/sessions?tool=sketch").await["items"].as_array().unwrap().clone()
+    }
+
+    /// Starts of the test's tool so far.
+    pub(crate) async fn starts(&self) -> usize {
+        self.sessions().await.iter().filter(|session| session["action"] == "start").count()
     }
 
     /// Waits until the test's tool stands so.
@@ -141,6 +186,11 @@ impl Viewer {
 
     pub(crate) fn say(&mut self, word: &str) {
         self.socket.send(TEXT, word.as_bytes()).unwrap();
+    }
+
+    /// Becomes the one who may type.
+    pub(crate) fn take(&mut self) {
+        self.say("{\"kind\":\"take\"}");
     }
 
     pub(crate) fn acknowledge(&mut self) {

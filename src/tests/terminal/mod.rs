@@ -8,7 +8,7 @@ mod users;
 mod wanted;
 
 use crate::program::is_long;
-use client::{Admin, Came, restarted, studio};
+use client::{Admin, AtShell, Came, restarted, studio};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn who_loses_admin_mode_is_out_within_a_second_and_types_no_more() {
             break;
         }
     }
-    viewer.say("{\"kind\":\"take\"}");
+    viewer.take();
     viewer.type_keys("echo $((40+2)) typed\n");
     viewer.until("42 typed");
     admin.post("/admin/off", "").await;
@@ -66,11 +66,7 @@ async fn who_loses_admin_mode_is_out_within_a_second_and_types_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_who_was_cut_anywhere_goes_on_at_his_byte() {
     let folder = tempfile::tempdir().unwrap();
-    let program = studio(folder.path());
-    let admin = Admin::log_in(&program).await;
-    let session = admin.shell().await;
-    let mut typist = admin.attach(&session, 0);
-    typist.say("{\"kind\":\"take\"}");
+    let AtShell { program: _program, admin, session, mut typist } = AtShell::of_a_studio(folder.path()).await;
     // In two halves, so that the echo of what is typed is not taken for the end.
     typist.type_keys("stty -echo; PS1=; seq 1 90000; echo the-''end\n");
     typist.until("the-end\r\n");
@@ -112,11 +108,7 @@ fn read(admin: &Admin, session: &str, from: u64, to: u64) -> (Vec<u8>, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_who_come_and_go_stop_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let program = studio(folder.path());
-    let admin = Admin::log_in(&program).await;
-    let session = admin.shell().await;
-    let mut typist = admin.attach(&session, 0);
-    typist.say("{\"kind\":\"take\"}");
+    let AtShell { program: _program, admin, session, mut typist } = AtShell::of_a_studio(folder.path()).await;
     // Each of them changes the room that all the others are told of, on every thread of the panel.
     let come_and_go = || (0..50).for_each(|_| drop(admin.attach(&session, 0)));
     tokio::task::block_in_place(|| {

@@ -1,29 +1,14 @@
 //! Tools as the real program keeps them: one that hangs is started anew, one that starts slowly is not, and each is known
 //! by its name. Knows the test's tool and what its files mean.
 
-use super::client::{Admin, restarted, studio};
+use super::client::{Admin, restarted, studio, up};
 use reqwest::Method;
 use std::{
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 const POLL: Duration = Duration::from_millis(20);
-
-/// Installs the test's tool and starts it; where its files lie.
-async fn up(admin: &Admin, program: &crate::program::Program) -> PathBuf {
-    admin.api(Method::POST, "/tools/sketch/install").await;
-    admin.until_tool("stopped").await;
-    admin.api(Method::POST, "/tools/sketch/start").await;
-    admin.until_tool("running").await;
-    program.data().join("workspace/sketch")
-}
-
-/// Starts of the test's tool so far.
-async fn starts(admin: &Admin) -> usize {
-    admin.sessions().await.iter().filter(|session| session["action"] == "start").count()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_that_answers_nobody_is_started_anew() {
@@ -31,11 +16,11 @@ async fn a_tool_that_answers_nobody_is_started_anew() {
     let program = studio(folder.path());
     let admin = Admin::log_in(&program).await;
     let files = up(&admin, &program).await;
-    assert_eq!(starts(&admin).await, 1);
+    assert_eq!(admin.starts().await, 1);
     // It lives on, and takes connections.
     fs::write(files.join("hang"), "").unwrap();
     let hung = Instant::now();
-    while starts(&admin).await < 2 {
+    while admin.starts().await < 2 {
         assert!(hung.elapsed() < Duration::from_secs(40), "it hangs for ever");
         tokio::time::sleep(POLL).await;
     }
@@ -47,7 +32,7 @@ async fn a_tool_that_answers_nobody_is_started_anew() {
     let sessions = admin.sessions().await;
     let ended = sessions.iter().filter(|s| s["action"] == "start").nth(1).unwrap();
     assert_eq!((ended["state"].as_str(), ended["signal"].as_i64()), (Some("ended"), Some(9)), "{ended}");
-    assert_eq!(starts(&admin).await, 2);
+    assert_eq!(admin.starts().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +54,7 @@ async fn a_slow_start_is_measured_by_its_own_deadline() {
     fs::write(files.join("slow"), "5").unwrap();
     admin.api(Method::POST, "/tools/sketch/start").await;
     admin.until_tool("running").await;
-    assert_eq!(starts(&admin).await, 2, "it was left alone until it was well");
+    assert_eq!(admin.starts().await, 2, "it was left alone until it was well");
     stop().await;
     fs::write(files.join("slow"), "100").unwrap();
     let begun = Instant::now();
@@ -79,7 +64,7 @@ async fn a_slow_start_is_measured_by_its_own_deadline() {
     println!("given up after {took:.1?} of 9 s");
     assert_eq!(broken["why"], "It did not answer on /health within 9 s.");
     assert!(took > Duration::from_secs(9), "{took:?}");
-    assert_eq!(starts(&admin).await, 3);
+    assert_eq!(admin.starts().await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,34 +1,20 @@
 //! What is asked of tools and what comes of it, with the real program: who comes back with the next panel, who waits for whom, who
 //! hangs up meanwhile. Knows the test's tools and what their files mean.
 
-use super::client::{Admin, restarted, studio};
+use super::client::{Admin, restarted, studio, up};
 use crate::{program::Program, tool_folder};
 use reqwest::Method;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 const POLL: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(40);
-
-/// The test's tool, installed and up; where its files lie.
-async fn up(admin: &Admin, program: &Program) -> PathBuf {
-    admin.api(Method::POST, "/tools/sketch/install").await;
-    admin.until_tool("stopped").await;
-    admin.api(Method::POST, "/tools/sketch/start").await;
-    admin.until_tool("running").await;
-    program.data().join("workspace/sketch")
-}
-
-/// Starts of the test's tool so far.
-async fn starts(admin: &Admin) -> usize {
-    admin.sessions().await.iter().filter(|session| session["action"] == "start").count()
-}
 
 /// The port that the test's tool was told to listen on, of the newest of its processes.
 fn port_of(files: &Path) -> Option<u16> {
@@ -57,7 +43,7 @@ async fn a_tool_that_ended_by_itself_does_not_come_back_with_the_next_panel() {
         let admin = Admin::log_in(&program).await;
         // Whatever ran before is started again long before that.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert_eq!((admin.until_tool("stopped").await["state"].as_str(), starts(&admin).await), (Some("stopped"), 1), "{code}");
+        assert_eq!((admin.until_tool("stopped").await["state"].as_str(), admin.starts().await), (Some("stopped"), 1), "{code}");
     }
 }
 
@@ -77,13 +63,13 @@ async fn a_tool_whose_port_was_taken_while_it_was_down_comes_back_on_another() {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
-    while starts(&admin).await < 2 {
+    while admin.starts().await < 2 {
         assert!(begun.elapsed() < PATIENCE, "it is not started again");
         tokio::time::sleep(POLL).await;
     }
     admin.until_tool("running").await;
     assert_ne!(port_of(&files), Some(port));
-    assert_eq!(starts(&admin).await, 2, "the first of its new starts was well");
+    assert_eq!(admin.starts().await, 2, "the first of its new starts was well");
     drop(taken);
 }
 
@@ -96,21 +82,28 @@ async fn nothing_starts_in_a_folder_in_which_another_tool_is_at_work() {
     admin.api(Method::POST, "/tools/sketch/install").await;
     admin.until_tool("stopped").await;
     admin.api(Method::POST, "/tools/extras/install").await;
-    let start = async || {
-        let start = admin.http.post(format!("{}/api/v1/tools/sketch/start", admin.url)).header("origin", &admin.url);
-        let answer = start.header("cookie", &admin.cookie).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+    let refused = async |what: &str, why: &str| {
+        let answer = admin.ask(Method::POST, &format!("/tools/{what}")).await;
+        let (status, told) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert!(status == 409 && told.contains(why), "{what}: {status}: {told}");
     };
-    let (status, why) = start().await;
-    assert!(status == 409 && why.contains("Extras is at work in its folder. Wait until that has ended."), "{status}: {why}");
-    assert_eq!(starts(&admin).await, 0);
+    let at_work = "Extras is at work in its folder. Wait until that has ended.";
+    refused("sketch/start", at_work).await;
+    // Nor does a change of one tool pass for joining that of another.
+    refused("sketch/install", at_work).await;
+    let card = admin.get("/tools/sketch").await;
+    assert_eq!([&card["may"]["start"], &card["may"]["install"]], [false, false], "{card}");
+    assert_eq!([&card["why"], &card["remedy"]], ["Extras is at work in its folder.", "Wait until that has ended."]);
+    assert_eq!(admin.starts().await, 0);
     fs::write(program.data().join("workspace/sketch/go"), "").unwrap();
     let begun = Instant::now();
-    while start().await.0 == 409 {
+    while admin.get("/tools/sketch").await["may"]["start"] == false {
         assert!(begun.elapsed() < PATIENCE, "it waits for ever");
         tokio::time::sleep(POLL).await;
     }
+    admin.api(Method::POST, "/tools/sketch/start").await;
     admin.until_tool("running").await;
+    refused("extras/install", "Sketch server is running. Stop it first.").await;
 }
 
 /// Holds the store's lock, as a slow disk does: whoever writes waits.

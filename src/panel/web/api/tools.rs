@@ -94,7 +94,7 @@ pub struct ToolView {
 
 /// A tool as somebody may see it.
 pub(crate) fn view(app: &App, artist: &Artist, standing: &Standing) -> ToolView {
-    let Standing { folder, state, contained, step, earlier, unseen, choices } = standing;
+    let Standing { folder, state, contained, step, earlier, unseen, waits_for, choices } = standing;
     let spec = &folder.spec;
     let viewer = viewer(artist);
     let may = standing.may(viewer);
@@ -118,7 +118,10 @@ pub(crate) fn view(app: &App, artist: &Artist, standing: &Standing) -> ToolView 
         ToolState::NoRoom { why } => {
             (Some(why.clone()), Some("Stop one of them, or ask who uses it, and start it again.".into()))
         }
-        _ => (None, None),
+        _ => match waits_for {
+            Some(other) => (Some(format!("{other} is at work in its folder.")), Some("Wait until that has ended.".into())),
+            None => (None, None),
+        },
     };
     let moving = matches!(state, ToolState::Changing { .. } | ToolState::Starting { .. });
     let live = state.session().filter(|_| moving && trusted).and_then(|id| app.sessions.get_live(id));
