@@ -176,6 +176,11 @@ async fn fetch(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>, waiting
             tracing::warn!("what ComfyUI tells of a prompt cannot be read, so its pictures stay where they are");
             return Ok(Fetched::All);
         }
+        // It cannot tell of this one, and the others must not wait for that.
+        Err(Failure::Status(status)) => {
+            tracing::warn!(status = status.as_u16(), "ComfyUI does not tell of a prompt");
+            return Ok(Fetched::Unread);
+        }
         Err(failure) => return Err(failure),
     };
     // It was taken out of the queue, or of the history.

@@ -8,12 +8,14 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Says what it is told to, path by path; so many answers to `/view` are failures first.
+/// Says what it is told to, path by path, and of `BROKEN` nothing; so many answers to `/view` are failures first.
 #[derive(Debug, Default)]
 struct Fake {
     said: Mutex<HashMap<String, String>>,
     failures: AtomicUsize,
 }
+
+const BROKEN: &str = "/history/broken";
 
 async fn serve(tool: Arc<Fake>, mut stream: TcpStream) {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
@@ -27,7 +29,7 @@ async fn serve(tool: Arc<Fake>, mut stream: TcpStream) {
         let failed =
             path == "/view" && tool.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
         let (status, body) = match tool.said.lock().unwrap().get(&path) {
-            _ if failed => ("500 No", String::new()),
+            _ if failed || path == BROKEN => ("500 No", String::new()),
             Some(body) => ("200 OK", body.clone()),
             None => ("200 OK", "{}".to_owned()),
         };
@@ -113,6 +115,19 @@ async fn a_picture_waits_for_room_however_long_and_comes_once() {
     assert_eq!(*wall.taken.lock().unwrap(), [0, 1, 2].map(|index| ("hers".to_owned(), index)));
     let again = wall.handed.lock().unwrap().iter().filter(|(_, index)| *index == 0).count();
     assert_eq!(again, 1, "she may have deleted it to make room");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_prompt_of_which_comfyui_cannot_tell() {
+    let (tool, run, wall) = (empty_queue(), Run::new(), Small { room: AtomicUsize::new(9), ..Small::default() });
+    let (home, address) = (Home::default(), start(&tool).await);
+    done(&run, &tool, "mateo", "broken", 1).await;
+    done(&run, &tool, "zoe", "hers", 1).await;
+    for _ in 0..TRIES {
+        look(&run, Tool { home: &home, address }, Some(&wall)).await.unwrap();
+    }
+    assert_eq!(*wall.taken.lock().unwrap(), [("hers".to_owned(), 0)]);
+    assert!(run.watched().waiting.is_empty(), "it is given up");
 }
 
 #[test]
