@@ -133,6 +133,10 @@ impl Node<'_> {
                 // One store of ComfyUI's whole process: each profile has names of its own in it.
                 _ => Value::from(format!("{}:{}", owner.folder(), typed()?)),
             },
+            Some(Treatment::Number) => match value {
+                Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
+                _ => return Err(Refusal::new(format!("\"{name}\" must be a number or a switch."))),
+            },
             Some(Treatment::File) => self.file(name, value)?,
             Some(Treatment::Text) => Value::from(owner.input_as(As::Bytes, typed()?, self.sender.has)?),
             Some(Treatment::Pass) => value.clone(),

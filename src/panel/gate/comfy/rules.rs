@@ -43,6 +43,8 @@ pub(super) enum Treatment {
     Extension,
     /// A name in a store that all share.
     Key,
+    /// A number or a switch, and no text.
+    Number,
     /// Anything: the node does no harm with it.
     Pass,
     /// Any path of the machine, or more: the class is an admin's.
@@ -59,6 +61,7 @@ impl Treatment {
             "text" => Treatment::Text,
             "extension" => Treatment::Extension,
             "key" => Treatment::Key,
+            "number" => Treatment::Number,
             "pass" => Treatment::Pass,
             "never" => Treatment::Never,
             _ => return None,

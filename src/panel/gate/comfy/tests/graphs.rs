@@ -241,6 +241,21 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
 }
 
 #[test]
+fn nothing_but_a_number_is_put_into_the_inputs_of_others() {
+    for class in ["GlobalSeed //Inspire", "easy globalSeed", "ImpactRemoteInt", "ImpactRemoteBoolean"] {
+        for path in [json!("../@mateo/x"), json!("7"), json!(["/../@mateo/x", 0]), json!({ "/../@mateo/x": 0 }), json!("")] {
+            assert!(input(class, "value", path.clone()).is_err(), "{class} {path}");
+        }
+        for number in [json!(7), json!(-1.5), json!(true), json!(u64::MAX)] {
+            assert_eq!(input(class, "value", number.clone()), Ok(number), "{class}");
+        }
+    }
+    // So the seed may stand in the name of what is saved.
+    let name = json!("seeds/$GlobalSeed.value$");
+    assert_eq!(input("SaveImage", "filename_prefix", name), Ok(json!("@zoe/seeds/$GlobalSeed.value$")));
+}
+
+#[test]
 fn nodes_that_read_any_path_are_an_admins() {
     let graph = json!({ "1": { "class_type": "VHS_LoadVideoPath", "inputs": { "video": "clips/x.mp4" } } });
     assert!(written(&graph, false).unwrap_err().why.contains("only an admin"));
