@@ -227,6 +227,12 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         "LoadImageFromUrl",
         "ShowCachedInfo //Inspire",
         "VHS_LoadVideoPath",
+        "Power Puter (rgthree)",
+        "LayerSystem",
+        "ClownsharKSamplerOptions",
+        "Legacy_ClownsharKSampler",
+        "SamplerOptions_TimestepScaling",
+        "Diffusers Hub Model Down-Loader",
     ] {
         let graph = json!({ "1": { "class_type": class, "inputs": {} } });
         let why = written(&graph, false).unwrap_err().why;
