@@ -137,6 +137,12 @@ impl Node<'_> {
                 Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
                 _ => return Err(Refusal::new(format!("\"{name}\" must be a number or a switch."))),
             },
+            Some(Treatment::Word) => {
+                if !typed()?.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+                    return Err(Refusal::new(format!("\"{name}\" must be one word.")));
+                }
+                value.clone()
+            }
             Some(Treatment::File) => self.file(name, value)?,
             Some(Treatment::Text) => Value::from(owner.input_as(As::Bytes, typed()?, self.sender.has)?),
             Some(Treatment::Pass) => value.clone(),

@@ -45,6 +45,8 @@ pub(super) enum Treatment {
     Key,
     /// A number or a switch, and no text.
     Number,
+    /// Letters, digits, `_` and `-`.
+    Word,
     /// Anything: the node does no harm with it.
     Pass,
     /// Any path of the machine, or more: the class is an admin's.
@@ -62,6 +64,7 @@ impl Treatment {
             "extension" => Treatment::Extension,
             "key" => Treatment::Key,
             "number" => Treatment::Number,
+            "word" => Treatment::Word,
             "pass" => Treatment::Pass,
             "never" => Treatment::Never,
             _ => return None,

@@ -262,6 +262,15 @@ fn nothing_but_a_number_is_put_into_the_inputs_of_others() {
 }
 
 #[test]
+fn what_ffmpeg_reads_as_instructions_is_one_word() {
+    let filter = "none [o]; [o] nullsink; movie=output/@ma'te'o/x.png";
+    assert!(input("VHS_VideoCombine", "dither", json!(filter)).is_err());
+    assert!(input("VHS_VideoCombine", "dither", json!(["1", 0])).is_err());
+    assert!(input("VHS_VideoCombine", "manual_format_widgets", json!({ "dither": filter })).is_err());
+    assert_eq!(input("VHS_VideoCombine", "dither", json!("sierra2_4a")), Ok(json!("sierra2_4a")));
+}
+
+#[test]
 fn nodes_that_read_any_path_are_an_admins() {
     let graph = json!({ "1": { "class_type": "VHS_LoadVideoPath", "inputs": { "video": "clips/x.mp4" } } });
     assert!(written(&graph, false).unwrap_err().why.contains("only an admin"));
