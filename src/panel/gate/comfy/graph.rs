@@ -182,6 +182,9 @@ impl Node<'_> {
         if takes == Some(&Takes::Upload) {
             return self.file(name, value).map(Some);
         }
+        if takes.is_some_and(Takes::is_media) && value.as_str().map_or(value.is_object(), |text| !text.is_empty()) {
+            return Err(Refusal::new(format!("\"{name}\" must come from another node.")));
+        }
         if !is_place(name, takes) {
             return self.any(name, value).map(Some);
         }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Classes that are remembered; with one more all are asked for anew.
 const CLASSES_MAX: usize = 20_000;
 
+/// Kinds of things that nobody types: where a text stands in their place, some node reads it as a path or an address.
+const MEDIA: [&str; 5] = ["IMAGE", "MASK", "LATENT", "AUDIO", "VIDEO"];
+
 /// What an input takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -48,6 +51,13 @@ impl Class {
     /// What comes out at a place.
     pub(super) fn output(&self, place: usize) -> Option<&str> {
         self.outputs.get(place).map(String::as_str)
+    }
+}
+
+impl Takes {
+    /// Whether nobody types it: only another node makes it.
+    pub(super) fn is_media(&self) -> bool {
+        matches!(self, Takes::Thing(kind) if MEDIA.contains(&kind.as_str()))
     }
 }
 

@@ -24,7 +24,7 @@ fn object_info() -> Value {
                 "seed": ["INT", {}], "file_index": ["INT", {}], "names_file": ["VHS_FILENAMES"], "any_file": ["*"],
                 "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }]
             },
-            "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"] }
+            "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"], "frames": ["IMAGE"] }
         }, "output": ["STRING"] },
         "VHS_VideoCombine": { "input": {}, "output": ["VHS_FILENAMES"] },
         "PrimitiveString": { "input": { "required": { "value": text } }, "output": ["STRING"] },
@@ -165,6 +165,9 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("model_path", json!("../loras/b")),
         ("usual_path", json!("output")),
         ("api_url", json!("http://127.0.0.1:8188/view?filename=x.png")),
+        // A picture is no text.
+        ("frames", json!("https://example.com/leads/elsewhere.png")),
+        ("frames", json!({ "__value__": ["input/x.png"] })),
         // The same by way of another node.
         ("Directory", json!(["1", 0])),
         ("any_file", json!(["1", 0])),
@@ -192,6 +195,8 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("pages", json!("/imagine a cat")),
         ("steps", json!(20)),
         ("model", json!(["4", 0])),
+        ("frames", json!(["4", 0])),
+        ("frames", json!(null)),
         ("seed", json!(u64::MAX)),
     ] {
         assert_eq!(input("ANodeOfSomebody", name, value.clone()), Ok(value), "{name}");
@@ -229,6 +234,7 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         "VHS_LoadVideoPath",
         "Power Puter (rgthree)",
         "LayerSystem",
+        "ResizeImageNode",
         "ClownsharKSamplerOptions",
         "Legacy_ClownsharKSampler",
         "SamplerOptions_TimestepScaling",
