@@ -23,6 +23,8 @@ pub(super) enum Takes {
     Upload,
     /// Any text, or anything at all; what stands there at first.
     Text(String),
+    /// The same, and what stands there at first is a path.
+    Place,
     /// A thing of this kind, which only another node makes.
     Thing(String),
 }
@@ -70,6 +72,7 @@ fn is_file(text: &str) -> bool {
 pub(super) fn is_place(name: &str, takes: Option<&Takes>) -> bool {
     match takes {
         Some(Takes::Number) => false,
+        Some(Takes::Place) => true,
         Some(Takes::Choice(offered)) if !offered.is_empty() => true,
         _ => rules::says_where(name),
     }
@@ -92,7 +95,12 @@ fn takes(name: &str, spec: &Value) -> Takes {
             "COMBO" => choice(&options["options"]),
             // `STRING,INT` takes both, and ComfyUI's own changing kinds take what the node likes.
             kind if kind.contains('*') || kind.contains("STRING") || kind.starts_with("COMFY_") => {
-                Takes::Text(options["default"].as_str().unwrap_or_default().to_owned())
+                let said = |key: &str| options[key].as_str().unwrap_or_default();
+                if rules::is_path(said("default")) || rules::is_path(said("placeholder")) {
+                    Takes::Place
+                } else {
+                    Takes::Text(said("default").to_owned())
+                }
             }
             kind => Takes::Thing(kind.to_owned()),
         },
@@ -153,7 +161,7 @@ mod tests {
         let mut known = Known::default();
         known.learn(&json!({ "A": { "input": {
             "required": { "seed": ["INT", {}], "lora_file": [["a", "b"]], "sampler": [["x"]], "picture": [["x", "example.png"]], "lora": [["a.safetensors"]], "image": [["c"], { "image_upload": true }] },
-            "optional": { "clip_file": ["COMBO", { "options": ["c"] }], "any": ["*"], "both": ["STRING,INT", { "default": "x" }], "names": ["VHS_FILENAMES"] },
+            "optional": { "clip_file": ["COMBO", { "options": ["c"] }], "any": ["*"], "both": ["STRING,INT", { "default": "x" }], "names": ["VHS_FILENAMES"], "photo": ["STRING", { "placeholder": "X://insert/path/here.png" }], "source": ["STRING", { "default": "output/abc" }] },
             "hidden": { "prompt": "PROMPT" }
         }, "output": ["IMAGE", ["x"]] }, "broken": 7 }));
         let types = known.of(&["A".to_owned(), "B".to_owned(), "broken".to_owned()].into());
@@ -171,6 +179,8 @@ mod tests {
             ("any", Takes::Text(String::new())),
             ("both", Takes::Text("x".into())),
             ("names", Takes::Thing("VHS_FILENAMES".into())),
+            ("photo", Takes::Place),
+            ("source", Takes::Place),
         ] {
             assert_eq!(class.input(name), Some(&takes), "{name}");
         }

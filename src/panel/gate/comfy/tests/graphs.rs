@@ -22,7 +22,8 @@ fn object_info() -> Value {
                 "picture": [["x.png"], {}], "photo": [["x.png"], { "image_upload": true }],
                 "model_path": [["loras/a.safetensors", "b"], {}], "output_folder": text, "Directory": text, "image_path": text,
                 "seed": ["INT", {}], "file_index": ["INT", {}], "names_file": ["VHS_FILENAMES"], "any_file": ["*"],
-                "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }]
+                "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }],
+                "source": ["STRING", { "placeholder": "X://insert/path/here.png" }]
             },
             "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"], "frames": ["IMAGE"] }
         }, "output": ["STRING"] },
@@ -164,6 +165,8 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("names_file", json!({ "__value__": [true, ["output/x.png"]] })),
         ("model_path", json!("../loras/b")),
         ("usual_path", json!("output")),
+        ("source", json!("output/x.png")),
+        ("source", json!(["1", 0])),
         ("api_url", json!("http://127.0.0.1:8188/view?filename=x.png")),
         // A picture is no text.
         ("frames", json!("https://example.com/leads/elsewhere.png")),
@@ -189,6 +192,7 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("Directory", json!("")),
         ("image_path", json!("@zoe/made/x.png")),
         ("names_file", json!(["2", 0])),
+        ("source", json!("@zoe/made/x.png")),
         ("file_index", json!(["1", 0])),
         ("file_index", json!(3)),
         ("api_url", json!("https://api.example.com/v1")),
