@@ -100,6 +100,15 @@ pub struct Artifacts {
     outputs: Beneath,
 }
 
+/// Whether a picture could not be put for want of space.
+pub fn is_full(e: &anyhow::Error) -> bool {
+    e.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            || matches!(cause.downcast_ref(), Some(StoreError::Full))
+    })
+}
+
 impl Artifacts {
     /// The pictures below `outputs`.
     ///

@@ -1,8 +1,8 @@
 //! Pictures that were made elsewhere and are taken into a gallery: by the same road as the studio's own, with what their file
 //! says of itself. Knows no tool's API.
 
-use super::{Artifacts, InComfyUi, Incoming, Made};
-use crate::gate::{Found, Gallery};
+use super::{Artifacts, InComfyUi, Incoming, Made, is_full};
+use crate::gate::{Found, Gallery, Taken};
 use anyhow::Context;
 use protocol::JobId;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use std::pin::Pin;
 const PROMPT: &str = "comfyui-";
 
 impl Gallery for Artifacts {
-    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>> {
         Box::pin(async move {
             let (profile, prompt) = (found.profile.clone(), found.prompt.clone());
-            if let Err(e) = self.take_in(found).await {
-                // It stays where ComfyUI has put it.
-                tracing::warn!(%profile, prompt, "a picture of ComfyUI's was not taken into the gallery: {e:#}");
-            }
+            let Err(e) = self.take_in(found).await else { return Taken::Settled };
+            // It stays where ComfyUI has put it.
+            tracing::warn!(%profile, prompt, "a picture of ComfyUI's was not taken into the gallery: {e:#}");
+            if is_full(&e) { Taken::NoRoom } else { Taken::Settled }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Publishing, deleting, taking back, disks that refuse.
 
 use super::*;
-use crate::gate::{Found, Gallery as _};
+use crate::gate::{Found, Gallery as _, Taken};
 use protocol::{Format, Sampler, Schedule};
 
 struct Scene {
@@ -217,6 +217,24 @@ fn crc(bytes: &[u8]) -> u32 {
 
 fn found(index: u32, file: Vec<u8>) -> Found {
     Found { profile: "ada".parse().unwrap(), prompt: "6f9619ff".into(), index, file: file.into() }
+}
+
+#[tokio::test]
+async fn a_picture_of_comfyuis_without_room_is_told_from_one_that_is_refused() {
+    let (scene, file) = (scene().await, picture(0).file);
+    let pages = |n: i64| scene.artifacts.store.run(move |c| Ok(c.pragma_update(None, "max_page_count", n)?));
+    // No more than there are; the store says how many that is.
+    pages(1).await.unwrap();
+    let mut index = 0;
+    while scene.artifacts.take(found(index, file.clone())).await == Taken::Settled {
+        index += 1;
+        assert!(index < 1000, "it is never full");
+    }
+    assert_eq!(scene.artifacts.take(found(2000, b"no picture".to_vec())).await, Taken::Settled, "room changes nothing");
+    pages(1_000_000).await.unwrap();
+    let before = scene.files();
+    assert_eq!(scene.artifacts.take(found(index, file)).await, Taken::Settled);
+    assert!(scene.files() > before, "it comes in once there is room");
 }
 
 #[tokio::test]

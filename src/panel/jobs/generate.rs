@@ -3,7 +3,7 @@
 
 use super::{Job, Jobs, Loading, Outcome, worker::told_to_stop};
 use crate::{
-    artifacts::NewPicture,
+    artifacts::{NewPicture, is_full},
     engine_client::{EngineEvent, Order},
     events::Passing,
     users::ProfileId,
@@ -127,12 +127,7 @@ async fn reference(jobs: &Jobs, profile: &ProfileId, image: Option<&ImageRef>, f
 
 /// A picture that could not be kept, in words.
 fn not_kept(e: &anyhow::Error) -> Problem {
-    let full = e.chain().any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        matches!(io, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
-            || matches!(cause.downcast_ref(), Some(crate::store::StoreError::Full))
-    });
-    if full {
+    if is_full(e) {
         Problem::new("The disk is full; the picture could not be kept.").remedy("Free some space, then run it again.")
     } else {
         Problem::new("The picture could not be written to the disk.")

@@ -4,6 +4,7 @@
 use super::Run;
 use super::lists;
 use super::names::{File, Kind};
+use super::owners::PROMPTS_MAX;
 use super::upstream::{Failure, Question, Tool};
 use crate::gate::link::Home;
 use crate::users::ProfileId;
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 /// The queue is looked at so often for prompts that have left it.
 const EVERY: Duration = Duration::from_secs(1);
-/// And at least so often while ComfyUI does not answer: a model that loads, or a start. Whoever says that it has ended ends
-/// this too.
+/// And at least so often while ComfyUI does not answer, as when a model loads, or while the gallery has no room. Whoever says
+/// that it has ended ends this too.
 const SELDOM: Duration = Duration::from_secs(15);
 /// A prompt whose pictures cannot be read is asked for so often.
 const TRIES: u32 = 5;
@@ -40,10 +41,19 @@ pub struct Found {
     pub file: Bytes,
 }
 
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is there, or refused for good.
+    Settled,
+    /// There is no room for it now.
+    NoRoom,
+}
+
 /// Takes pictures in. What it refuses stays in ComfyUI's own folder.
 pub trait Gallery: Debug + Send + Sync {
     /// Takes one; the same one twice changes nothing.
-    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>>;
 }
 
 /// A prompt whose pictures nobody has fetched yet.
@@ -52,6 +62,30 @@ pub(super) struct Waiting {
     prompt: String,
     profile: ProfileId,
     tries: u32,
+    /// So many of its pictures are settled. They are not handed over again: whoever makes room may have deleted them.
+    settled: u32,
+}
+
+/// What became of a prompt's pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fetched {
+    /// Nothing more will come of it.
+    All,
+    /// Something of it could not be read now.
+    Unread,
+    /// The gallery has no room.
+    NoRoom,
+}
+
+/// What comes after a look at the prompts that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// There may be more.
+    More,
+    /// Nothing has left the queue, or could be read.
+    Nothing,
+    /// The gallery has no room, for whosever picture.
+    NoRoom,
 }
 
 /// Prompts whose pictures are waited for, and whether somebody looks after them.
@@ -65,7 +99,14 @@ pub(super) struct Watched {
 /// takes it.
 pub(super) fn watch(run: &Arc<Run>, gallery: Option<&Arc<dyn Gallery>>, profile: &ProfileId, prompt: &str, address: SocketAddr) {
     let mut watched = run.watched();
-    watched.waiting.push_back(Waiting { prompt: prompt.to_owned(), profile: profile.clone(), tries: 0 });
+    // They pile up while the gallery has no room; of the oldest nobody knows then whose they are.
+    let own = |waiting: &Waiting| waiting.profile == *profile;
+    if watched.waiting.iter().filter(|waiting| own(waiting)).count() >= PROMPTS_MAX
+        && let Some(oldest) = watched.waiting.iter().position(own)
+    {
+        watched.waiting.remove(oldest);
+    }
+    watched.waiting.push_back(Waiting { prompt: prompt.to_owned(), profile: profile.clone(), tries: 0, settled: 0 });
     if !std::mem::replace(&mut watched.watching, true) {
         tokio::spawn(look_after(run.clone(), gallery.cloned(), address));
     }
@@ -91,15 +132,15 @@ async fn look_after(run: Arc<Run>, gallery: Option<Arc<dyn Gallery>>, address: S
             }
         }
         pause = match look(&run, tool, gallery.as_deref()).await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => EVERY,
-            Err(_) => (pause * 2).clamp(EVERY, SELDOM),
+            Ok(Next::More) => Duration::ZERO,
+            Ok(Next::Nothing) => EVERY,
+            Ok(Next::NoRoom) | Err(_) => (pause * 2).clamp(EVERY, SELDOM),
         };
     }
 }
 
-/// Fetches what was made by a prompt of each profile that has left the queue. Whether there may be more.
-async fn look(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>) -> Result<bool, Failure> {
+/// Fetches what was made by a prompt of each profile that has left the queue.
+async fn look(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>) -> Result<Next, Failure> {
     run.queue(tool).await?;
     let next = {
         let (watched, owners) = (run.watched(), run.owners());
@@ -108,68 +149,83 @@ async fn look(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>) -> Resul
         let over = watched.waiting.iter().filter(over);
         over.filter(|waiting| seen.insert(waiting.profile.clone())).cloned().collect::<Vec<_>>()
     };
-    let mut done = false;
-    for waiting in next {
-        let fetched = fetch(run, tool, gallery, &waiting).await?;
+    let mut then = Next::Nothing;
+    for mut waiting in next {
+        let fetched = fetch(run, tool, gallery, &mut waiting).await?;
         let mut watched = run.watched();
         watched.waiting.retain(|other| other.prompt != waiting.prompt);
-        if fetched || waiting.tries + 1 >= TRIES {
-            done = true;
-        } else {
-            watched.waiting.push_back(Waiting { tries: waiting.tries + 1, ..waiting });
+        match fetched {
+            Fetched::All => then = Next::More,
+            Fetched::Unread if waiting.tries + 1 >= TRIES => then = Next::More,
+            Fetched::Unread => watched.waiting.push_back(Waiting { tries: waiting.tries + 1, ..waiting }),
+            Fetched::NoRoom => {
+                watched.waiting.push_back(waiting);
+                return Ok(Next::NoRoom);
+            }
         }
     }
-    Ok(done)
+    Ok(then)
 }
 
-/// Takes note of what one prompt has made, and hands it over. Whether nothing more will come of it.
-async fn fetch(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>, waiting: &Waiting) -> Result<bool, Failure> {
-    let Waiting { prompt, profile, .. } = waiting;
-    let told = tool.ask(Question::get(&format!("/history/{prompt}"))).await?.json().await;
+/// Takes note of what one prompt has made, and hands it over.
+async fn fetch(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>, waiting: &mut Waiting) -> Result<Fetched, Failure> {
+    let told = tool.ask(Question::get(&format!("/history/{}", waiting.prompt))).await?.json().await;
     let told = match told {
         Ok(told) => told,
         Err(Failure::Unreadable | Failure::TooLarge) => {
             tracing::warn!("what ComfyUI tells of a prompt cannot be read, so its pictures stay where they are");
-            return Ok(true);
+            return Ok(Fetched::All);
+        }
+        // It cannot tell of this one, and the others must not wait for that.
+        Err(Failure::Status(status)) => {
+            tracing::warn!(status = status.as_u16(), "ComfyUI does not tell of a prompt");
+            return Ok(Fetched::Unread);
         }
         Err(failure) => return Err(failure),
     };
     // It was taken out of the queue, or of the history.
-    let Some(entry) = told.get(prompt) else { return Ok(true) };
+    let Some(entry) = told.get(&waiting.prompt) else { return Ok(Fetched::All) };
     let files = lists::outputs(entry);
-    run.owners().made(profile, files.iter().cloned());
+    run.owners().made(&waiting.profile, files.iter().cloned());
     match gallery {
-        Some(gallery) => Ok(hand_over(tool, gallery, profile, prompt, files).await),
-        None => Ok(true),
+        Some(gallery) => Ok(hand_over(tool, gallery, waiting, files).await),
+        None => Ok(Fetched::All),
     }
 }
 
-/// Hands over the pictures that were saved; previews are none. False where one could not be read now.
-async fn hand_over(tool: Tool<'_>, gallery: &dyn Gallery, profile: &ProfileId, prompt: &str, files: Vec<File>) -> bool {
-    let own = format!("@{profile}");
+/// Hands over the pictures that were saved; previews are none.
+async fn hand_over(tool: Tool<'_>, gallery: &dyn Gallery, waiting: &mut Waiting, files: Vec<File>) -> Fetched {
+    let own = format!("@{}", waiting.profile);
     let mine = |file: &File| file.subfolder.split('/').next() == Some(&own);
     let saved = files.into_iter().filter(|file| file.kind == Kind::Output && mine(file) && is_picture(&file.name));
-    let mut whole = true;
-    for (index, file) in (0u32..).zip(saved.take(PICTURES_MAX)) {
+    let settled = waiting.settled;
+    let mut fetched = Fetched::All;
+    for (index, file) in (0u32..).zip(saved.take(PICTURES_MAX)).filter(|(index, _)| *index >= settled) {
         let pairs = [("filename", file.name.as_str()), ("subfolder", &file.subfolder), ("type", file.kind.as_str())];
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         match tool.ask(Question::get(&format!("/view?{query}"))).await {
             Ok(told) if told.status.is_success() => {
-                gallery.take(Found { profile: profile.clone(), prompt: prompt.to_owned(), index, file: told.body }).await;
+                let (profile, prompt) = (waiting.profile.clone(), waiting.prompt.clone());
+                if gallery.take(Found { profile, prompt, index, file: told.body }).await == Taken::NoRoom {
+                    return Fetched::NoRoom;
+                }
             }
             // It is gone already.
             Ok(told) if told.status == StatusCode::NOT_FOUND => {}
             Ok(told) => {
                 tracing::warn!(status = told.status.as_u16(), "a picture of ComfyUI's cannot be read");
-                whole = false;
+                fetched = Fetched::Unread;
             }
             Err(e) => {
                 tracing::warn!("a picture of ComfyUI's cannot be read: {e:?}");
-                whole = false;
+                fetched = Fetched::Unread;
             }
         }
+        if fetched == Fetched::All {
+            waiting.settled = index + 1;
+        }
     }
-    whole
+    fetched
 }
 
 fn is_picture(name: &str) -> bool {

@@ -133,6 +133,16 @@ impl Node<'_> {
                 // One store of ComfyUI's whole process: each profile has names of its own in it.
                 _ => Value::from(format!("{}:{}", owner.folder(), typed()?)),
             },
+            Some(Treatment::Number) => match value {
+                Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
+                _ => return Err(Refusal::new(format!("\"{name}\" must be a number or a switch."))),
+            },
+            Some(Treatment::Word) => {
+                if !typed()?.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+                    return Err(Refusal::new(format!("\"{name}\" must be one word.")));
+                }
+                value.clone()
+            }
             Some(Treatment::File) => self.file(name, value)?,
             Some(Treatment::Text) => Value::from(owner.input_as(As::Bytes, typed()?, self.sender.has)?),
             Some(Treatment::Pass) => value.clone(),
@@ -171,6 +181,9 @@ impl Node<'_> {
         let takes = class.and_then(|class| class.input(name));
         if takes == Some(&Takes::Upload) {
             return self.file(name, value).map(Some);
+        }
+        if takes.is_some_and(Takes::is_media) && value.as_str().map_or(value.is_object(), |text| !text.is_empty()) {
+            return Err(Refusal::new(format!("\"{name}\" must come from another node.")));
         }
         if !is_place(name, takes) {
             return self.any(name, value).map(Some);

@@ -28,7 +28,7 @@ mod upstream;
 
 pub(super) use answers::Asking;
 use gallery::Watched;
-pub use gallery::{Found, Gallery};
+pub use gallery::{Found, Gallery, Taken};
 pub(super) use socket::Ear;
 pub(super) use upstream::{Failure, Tool};
 
@@ -149,7 +149,7 @@ impl Guard {
             Ok(text) => Table::parse(&text).map(Rules::with).map_err(|line| {
                 Refusal::new(format!(
                     "Line {line} of {OWN_RULES} says nothing that is known; an admin mends it: class, input, and one of prefix, \
-                     name, folder, file, text, extension, key, pass and never."
+                     name, folder, file, text, extension, key, number, word, pass and never."
                 ))
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Rules::default()),

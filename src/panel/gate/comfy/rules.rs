@@ -43,6 +43,10 @@ pub(super) enum Treatment {
     Extension,
     /// A name in a store that all share.
     Key,
+    /// A number or a switch, and no text.
+    Number,
+    /// Letters, digits, `_` and `-`.
+    Word,
     /// Anything: the node does no harm with it.
     Pass,
     /// Any path of the machine, or more: the class is an admin's.
@@ -59,6 +63,8 @@ impl Treatment {
             "text" => Treatment::Text,
             "extension" => Treatment::Extension,
             "key" => Treatment::Key,
+            "number" => Treatment::Number,
+            "word" => Treatment::Word,
             "pass" => Treatment::Pass,
             "never" => Treatment::Never,
             _ => return None,
@@ -180,6 +186,16 @@ pub(super) fn is_address(input: &str) -> bool {
     ends_in(input, &ADDRESSES)
 }
 
+/// Whether a text is written as a path, and not as something that is said: what stands in an input at first tells more than
+/// its name.
+pub(super) fn is_path(text: &str) -> bool {
+    let drive = text.get(1..3).is_some_and(|s| s == ":\\" || s == ":/");
+    let folder = ["./", "../", "~/", "input/", "output/", "temp/", "models/"].iter().any(|start| text.starts_with(start));
+    // A slash at both ends is a regular expression's.
+    let root = text.starts_with('/') && text.len() > 2 && !text.ends_with('/');
+    (drive || folder || root) && !text.contains(char::is_whitespace)
+}
+
 /// Whether one of the words of a name ends in one of these.
 fn ends_in(input: &str, ends: &[&str]) -> bool {
     let mut words = vec![String::new()];
@@ -239,6 +255,12 @@ mod tests {
         assert!(is_address("api_url") && !is_address("path"));
         for name in ["direction", "gradient_profile", "profile", "text", "curl_strength", "prefix", "pathology", "seed"] {
             assert!(!says_where(name), "{name}");
+        }
+        for path in ["X://insert/path/here.png", "C:\\x", "/path/to/image.jpg", "./ComfyUI/input/", "output/abc", "~/x"] {
+            assert!(is_path(path), "{path}");
+        }
+        for text in ["", "/", "//", "/cat|dog/", "a/b", "deepseek-ai/DeepSeek-V3", "/imagine a cat", "\\n", "((a + b) - c) / 2"] {
+            assert!(!is_path(text), "{text}");
         }
     }
 }

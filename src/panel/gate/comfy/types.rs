@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Classes that are remembered; with one more all are asked for anew.
 const CLASSES_MAX: usize = 20_000;
 
+/// Kinds of things that nobody types: where a text stands in their place, some node reads it as a path or an address.
+const MEDIA: [&str; 5] = ["IMAGE", "MASK", "LATENT", "AUDIO", "VIDEO"];
+
 /// What an input takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -20,6 +23,8 @@ pub(super) enum Takes {
     Upload,
     /// Any text, or anything at all; what stands there at first.
     Text(String),
+    /// The same, and what stands there at first is a path.
+    Place,
     /// A thing of this kind, which only another node makes.
     Thing(String),
 }
@@ -51,6 +56,13 @@ impl Class {
     }
 }
 
+impl Takes {
+    /// Whether nobody types it: only another node makes it.
+    pub(super) fn is_media(&self) -> bool {
+        matches!(self, Takes::Thing(kind) if MEDIA.contains(&kind.as_str()))
+    }
+}
+
 /// Whether a choice is somebody's file, and not a model: those are everybody's.
 fn is_file(text: &str) -> bool {
     !text.ends_with(".safetensors") && check_extension(text, As::Bytes).is_ok()
@@ -60,6 +72,7 @@ fn is_file(text: &str) -> bool {
 pub(super) fn is_place(name: &str, takes: Option<&Takes>) -> bool {
     match takes {
         Some(Takes::Number) => false,
+        Some(Takes::Place) => true,
         Some(Takes::Choice(offered)) if !offered.is_empty() => true,
         _ => rules::says_where(name),
     }
@@ -82,7 +95,12 @@ fn takes(name: &str, spec: &Value) -> Takes {
             "COMBO" => choice(&options["options"]),
             // `STRING,INT` takes both, and ComfyUI's own changing kinds take what the node likes.
             kind if kind.contains('*') || kind.contains("STRING") || kind.starts_with("COMFY_") => {
-                Takes::Text(options["default"].as_str().unwrap_or_default().to_owned())
+                let said = |key: &str| options[key].as_str().unwrap_or_default();
+                if rules::is_path(said("default")) || rules::is_path(said("placeholder")) {
+                    Takes::Place
+                } else {
+                    Takes::Text(said("default").to_owned())
+                }
             }
             kind => Takes::Thing(kind.to_owned()),
         },
@@ -143,7 +161,7 @@ mod tests {
         let mut known = Known::default();
         known.learn(&json!({ "A": { "input": {
             "required": { "seed": ["INT", {}], "lora_file": [["a", "b"]], "sampler": [["x"]], "picture": [["x", "example.png"]], "lora": [["a.safetensors"]], "image": [["c"], { "image_upload": true }] },
-            "optional": { "clip_file": ["COMBO", { "options": ["c"] }], "any": ["*"], "both": ["STRING,INT", { "default": "x" }], "names": ["VHS_FILENAMES"] },
+            "optional": { "clip_file": ["COMBO", { "options": ["c"] }], "any": ["*"], "both": ["STRING,INT", { "default": "x" }], "names": ["VHS_FILENAMES"], "photo": ["STRING", { "placeholder": "X://insert/path/here.png" }], "source": ["STRING", { "default": "output/abc" }] },
             "hidden": { "prompt": "PROMPT" }
         }, "output": ["IMAGE", ["x"]] }, "broken": 7 }));
         let types = known.of(&["A".to_owned(), "B".to_owned(), "broken".to_owned()].into());
@@ -161,6 +179,8 @@ mod tests {
             ("any", Takes::Text(String::new())),
             ("both", Takes::Text("x".into())),
             ("names", Takes::Thing("VHS_FILENAMES".into())),
+            ("photo", Takes::Place),
+            ("source", Takes::Place),
         ] {
             assert_eq!(class.input(name), Some(&takes), "{name}");
         }

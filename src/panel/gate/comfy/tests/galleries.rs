@@ -8,12 +8,14 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Says what it is told to, path by path; so many answers to `/view` are failures first.
+/// Says what it is told to, path by path, and of `BROKEN` nothing; so many answers to `/view` are failures first.
 #[derive(Debug, Default)]
 struct Fake {
     said: Mutex<HashMap<String, String>>,
     failures: AtomicUsize,
 }
+
+const BROKEN: &str = "/history/broken";
 
 async fn serve(tool: Arc<Fake>, mut stream: TcpStream) {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
@@ -27,7 +29,7 @@ async fn serve(tool: Arc<Fake>, mut stream: TcpStream) {
         let failed =
             path == "/view" && tool.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
         let (status, body) = match tool.said.lock().unwrap().get(&path) {
-            _ if failed => ("500 No", String::new()),
+            _ if failed || path == BROKEN => ("500 No", String::new()),
             Some(body) => ("200 OK", body.clone()),
             None => ("200 OK", "{}".to_owned()),
         };
@@ -51,10 +53,94 @@ async fn start(tool: &Arc<Fake>) -> SocketAddr {
 struct Wall(Mutex<Vec<(String, Bytes)>>);
 
 impl Gallery for Wall {
-    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>> {
         self.0.lock().unwrap().push((found.profile.to_string(), found.file));
-        Box::pin(async {})
+        Box::pin(async { Taken::Settled })
     }
+}
+
+/// A gallery with room for so many pictures: what it was handed, and what it has taken.
+#[derive(Debug, Default)]
+struct Small {
+    room: AtomicUsize,
+    handed: Mutex<Vec<(String, u32)>>,
+    taken: Mutex<Vec<(String, u32)>>,
+}
+
+impl Gallery for Small {
+    fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>> {
+        let picture = (found.prompt, found.index);
+        self.handed.lock().unwrap().push(picture.clone());
+        let room = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        if room {
+            self.taken.lock().unwrap().push(picture);
+        }
+        Box::pin(async move { if room { Taken::Settled } else { Taken::NoRoom } })
+    }
+}
+
+/// A prompt of a profile's that has left the queue, with this many pictures.
+async fn done(run: &Run, tool: &Fake, profile: &str, prompt: &str, pictures: u32) {
+    let profile = ProfileId::parse(profile).unwrap();
+    let file = |n| format!(r#"{{"filename": "{n}.png", "subfolder": "@{profile}", "type": "output"}}"#);
+    let files: Vec<String> = (0..pictures).map(file).collect();
+    let entry = format!(r#"{{"{prompt}": {{"outputs": {{"9": {{"images": [{}]}}}}}}}}"#, files.join(","));
+    tool.said.lock().unwrap().insert(format!("/history/{prompt}"), entry);
+    run.owners().reserve(prompt, &profile, 1, Instant::now()).unwrap();
+    run.owners().taken(prompt, Instant::now());
+    let waiting = Waiting { prompt: prompt.to_owned(), profile, tries: 0, settled: 0 };
+    run.watched().waiting.push_back(waiting);
+}
+
+fn empty_queue() -> Arc<Fake> {
+    let tool = Fake::default();
+    for (path, said) in [("/queue", r#"{"queue_running": [], "queue_pending": []}"#), ("/view", "pixels")] {
+        tool.said.lock().unwrap().insert(path.into(), said.into());
+    }
+    Arc::new(tool)
+}
+
+#[tokio::test]
+async fn a_picture_waits_for_room_however_long_and_comes_once() {
+    let (tool, run, wall) = (empty_queue(), Run::new(), Small { room: AtomicUsize::new(1), ..Small::default() });
+    let (home, address) = (Home::default(), start(&tool).await);
+    let look = || look(&run, Tool { home: &home, address }, Some(&wall));
+    done(&run, &tool, "zoe", "hers", 3).await;
+    for _ in 0..TRIES * 2 {
+        assert_eq!(look().await.unwrap(), Next::NoRoom);
+    }
+    assert_eq!(*wall.taken.lock().unwrap(), [("hers".to_owned(), 0)]);
+    wall.room.store(9, Ordering::SeqCst);
+    assert_eq!((look().await.unwrap(), look().await.unwrap()), (Next::More, Next::Nothing));
+    assert_eq!(*wall.taken.lock().unwrap(), [0, 1, 2].map(|index| ("hers".to_owned(), index)));
+    let again = wall.handed.lock().unwrap().iter().filter(|(_, index)| *index == 0).count();
+    assert_eq!(again, 1, "she may have deleted it to make room");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_prompt_of_which_comfyui_cannot_tell() {
+    let (tool, run, wall) = (empty_queue(), Run::new(), Small { room: AtomicUsize::new(9), ..Small::default() });
+    let (home, address) = (Home::default(), start(&tool).await);
+    done(&run, &tool, "mateo", "broken", 1).await;
+    done(&run, &tool, "zoe", "hers", 1).await;
+    for _ in 0..TRIES {
+        look(&run, Tool { home: &home, address }, Some(&wall)).await.unwrap();
+    }
+    assert_eq!(*wall.taken.lock().unwrap(), [("hers".to_owned(), 0)]);
+    assert!(run.watched().waiting.is_empty(), "it is given up");
+}
+
+#[test]
+fn not_more_prompts_wait_than_are_known() {
+    let (run, zoe, mateo) = (Run::new(), ProfileId::parse("zoe").unwrap(), ProfileId::parse("mateo").unwrap());
+    let (run, nowhere) = (Arc::new(run), "127.0.0.1:9".parse().unwrap());
+    // Somebody looks after them already.
+    run.watched().watching = true;
+    watch(&run, None, &mateo, "his", nowhere);
+    (0..=PROMPTS_MAX).for_each(|n| watch(&run, None, &zoe, &n.to_string(), nowhere));
+    let watched = run.watched();
+    let waiting: Vec<&str> = watched.waiting.iter().map(|waiting| waiting.prompt.as_str()).collect();
+    assert_eq!((waiting.len(), &waiting[..2]), (PROMPTS_MAX + 1, &["his", "1"][..]));
 }
 
 #[tokio::test]

@@ -22,9 +22,10 @@ fn object_info() -> Value {
                 "picture": [["x.png"], {}], "photo": [["x.png"], { "image_upload": true }],
                 "model_path": [["loras/a.safetensors", "b"], {}], "output_folder": text, "Directory": text, "image_path": text,
                 "seed": ["INT", {}], "file_index": ["INT", {}], "names_file": ["VHS_FILENAMES"], "any_file": ["*"],
-                "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }]
+                "api_url": ["STRING", { "default": "https://api.example.com/v1" }], "usual_path": ["STRING", { "default": "output" }],
+                "source": ["STRING", { "placeholder": "X://insert/path/here.png" }]
             },
-            "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"] }
+            "optional": { "pages": text, "steps": ["INT", {}], "model": ["MODEL"], "frames": ["IMAGE"] }
         }, "output": ["STRING"] },
         "VHS_VideoCombine": { "input": {}, "output": ["VHS_FILENAMES"] },
         "PrimitiveString": { "input": { "required": { "value": text } }, "output": ["STRING"] },
@@ -164,7 +165,12 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("names_file", json!({ "__value__": [true, ["output/x.png"]] })),
         ("model_path", json!("../loras/b")),
         ("usual_path", json!("output")),
+        ("source", json!("output/x.png")),
+        ("source", json!(["1", 0])),
         ("api_url", json!("http://127.0.0.1:8188/view?filename=x.png")),
+        // A picture is no text.
+        ("frames", json!("https://example.com/leads/elsewhere.png")),
+        ("frames", json!({ "__value__": ["input/x.png"] })),
         // The same by way of another node.
         ("Directory", json!(["1", 0])),
         ("any_file", json!(["1", 0])),
@@ -186,12 +192,15 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("Directory", json!("")),
         ("image_path", json!("@zoe/made/x.png")),
         ("names_file", json!(["2", 0])),
+        ("source", json!("@zoe/made/x.png")),
         ("file_index", json!(["1", 0])),
         ("file_index", json!(3)),
         ("api_url", json!("https://api.example.com/v1")),
         ("pages", json!("/imagine a cat")),
         ("steps", json!(20)),
         ("model", json!(["4", 0])),
+        ("frames", json!(["4", 0])),
+        ("frames", json!(null)),
         ("seed", json!(u64::MAX)),
     ] {
         assert_eq!(input("ANodeOfSomebody", name, value.clone()), Ok(value), "{name}");
@@ -227,6 +236,13 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         "LoadImageFromUrl",
         "ShowCachedInfo //Inspire",
         "VHS_LoadVideoPath",
+        "Power Puter (rgthree)",
+        "LayerSystem",
+        "ResizeImageNode",
+        "ClownsharKSamplerOptions",
+        "Legacy_ClownsharKSampler",
+        "SamplerOptions_TimestepScaling",
+        "Diffusers Hub Model Down-Loader",
     ] {
         let graph = json!({ "1": { "class_type": class, "inputs": {} } });
         let why = written(&graph, false).unwrap_err().why;
@@ -238,6 +254,30 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         assert_eq!(input(class, "key", json!("a model")), Ok(json!("@zoe:a model")), "{class}");
         assert!(input(class, "key", json!(["1", 0])).is_err(), "{class}");
     }
+}
+
+#[test]
+fn nothing_but_a_number_is_put_into_the_inputs_of_others() {
+    for class in ["GlobalSeed //Inspire", "easy globalSeed", "ImpactRemoteInt", "ImpactRemoteBoolean"] {
+        for path in [json!("../@mateo/x"), json!("7"), json!(["/../@mateo/x", 0]), json!({ "/../@mateo/x": 0 }), json!("")] {
+            assert!(input(class, "value", path.clone()).is_err(), "{class} {path}");
+        }
+        for number in [json!(7), json!(-1.5), json!(true), json!(u64::MAX)] {
+            assert_eq!(input(class, "value", number.clone()), Ok(number), "{class}");
+        }
+    }
+    // So the seed may stand in the name of what is saved.
+    let name = json!("seeds/$GlobalSeed.value$");
+    assert_eq!(input("SaveImage", "filename_prefix", name), Ok(json!("@zoe/seeds/$GlobalSeed.value$")));
+}
+
+#[test]
+fn what_ffmpeg_reads_as_instructions_is_one_word() {
+    let filter = "none [o]; [o] nullsink; movie=output/@ma'te'o/x.png";
+    assert!(input("VHS_VideoCombine", "dither", json!(filter)).is_err());
+    assert!(input("VHS_VideoCombine", "dither", json!(["1", 0])).is_err());
+    assert!(input("VHS_VideoCombine", "manual_format_widgets", json!({ "dither": filter })).is_err());
+    assert_eq!(input("VHS_VideoCombine", "dither", json!("sierra2_4a")), Ok(json!("sierra2_4a")));
 }
 
 #[test]
