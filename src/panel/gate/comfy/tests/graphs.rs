@@ -250,6 +250,7 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         "ShowCachedInfo //Inspire",
         "VHS_LoadVideoPath",
         "Power Puter (rgthree)",
+        "Base64DecodeNode",
         "LayerSystem",
         "ResizeImageNode",
         "ClownsharKSamplerOptions",
