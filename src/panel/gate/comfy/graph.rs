@@ -18,9 +18,8 @@ const PATHS: [&str; 5] = ["path", "dir", "folder", "file", "prefix"];
 const NO_FILE: &str = "#DATA";
 /// Characters that some node makes something else of, and so a folder that leads elsewhere.
 const TOKENS: [char; 12] = ['%', '[', ']', '{', '}', '$', '*', '?', '~', '<', '>', '|'];
-/// Nodes that show what nobody saves. ComfyUI keeps what a node has shown for whoever runs the same again, so each profile's
-/// are made different by an input that the node does not have.
-const SHOWN: [&str; 3] = ["PreviewImage", "PreviewAudio", "MaskPreview"];
+/// ComfyUI keeps what a node has shown for whoever runs the same again, so each profile's are made different by an input that
+/// the node does not have.
 const SHOWN_TO: &str = "easel";
 
 /// Who sends a graph.
@@ -84,7 +83,7 @@ impl Node<'_> {
                 inputs.insert(name.clone(), value);
             }
         }
-        if SHOWN.contains(&self.class) {
+        if self.sender.types.get(self.class).map_or(!self.sender.admin, |class| class.shows()) {
             inputs.insert(SHOWN_TO.into(), Value::from(self.sender.owner.folder()));
         }
         written.insert("inputs".into(), Value::Object(inputs));

@@ -34,6 +34,8 @@ pub(super) enum Takes {
 pub(super) struct Class {
     inputs: HashMap<String, Takes>,
     outputs: Vec<String>,
+    /// What it shows is kept for whoever runs the same again.
+    shows: bool,
 }
 
 impl Class {
@@ -43,13 +45,18 @@ impl Class {
         let inputs = groups.flatten().map(|(name, spec)| (name.clone(), takes(name, spec))).collect();
         let kind = |kind: &Value| kind.as_str().unwrap_or_default().to_owned();
         let outputs = told["output"].as_array().into_iter().flatten().map(kind).collect();
-        Class { inputs, outputs }
+        Class { inputs, outputs, shows: told["output_node"] != Value::Bool(false) }
     }
 
     /// What an input takes; none for one that it does not have. `a.b` belongs to `a`, where that one changes with what is chosen.
     pub(super) fn input(&self, name: &str) -> Option<&Takes> {
         let changing = || self.inputs.get(name.split_once('.')?.0).filter(|takes| matches!(takes, Takes::Text(_)));
         self.inputs.get(name).or_else(changing)
+    }
+
+    /// Whether what it shows is kept.
+    pub(super) fn shows(&self) -> bool {
+        self.shows
     }
 
     /// Whether a text may come out of it.

@@ -311,14 +311,23 @@ fn of_a_node_nothing_else_is_left() {
     // A class that is no text is no class: ComfyUI says so itself.
     assert_eq!(
         written(&json!({ "1": { "class_type": ["LoadImage"], "inputs": {} } }), false).unwrap(),
-        json!({ "1": { "inputs": {} } })
+        json!({ "1": { "inputs": { "easel": "@zoe" } } })
     );
 }
 
 #[test]
 fn what_is_shown_and_not_saved_is_made_for_each_profile() {
-    let graph = json!({ "1": { "class_type": "PreviewImage", "inputs": { "images": ["2", 0] } } });
-    assert_eq!(written(&graph, false).unwrap()["1"]["inputs"], json!({ "images": ["2", 0], "easel": "@zoe" }));
+    for (class, admin, made) in [
+        ("PreviewImage", false, true),
+        ("Image Comparer of somebody", false, true),
+        ("Save Image w/Metadata", true, true),
+        ("A", false, false),
+        ("Nobody told of it", true, false),
+    ] {
+        let graph = json!({ "1": { "class_type": class, "inputs": { "images": ["2", 0], "easel": "@" } } });
+        let inputs = written(&graph, admin).unwrap()["1"]["inputs"].clone();
+        assert_eq!(inputs["easel"] == json!("@zoe"), made, "{class}: {inputs}");
+    }
 }
 
 /// A link into the input of a node, out of the node "5" which gives anything and gets this.
