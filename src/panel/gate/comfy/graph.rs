@@ -328,6 +328,8 @@ fn without_tokens(name: &str, text: &str, brackets: bool) -> Result<(), Refusal>
         rest = match (date, named) {
             (Some((left, rest)), _) if left.is_empty() => rest,
             (None, Some((name, rest))) if !name.is_empty() && name.chars().all(plain) && is_counted(name) => rest,
+            // It needs no sign behind it in comfy-image-saver, and becomes digits too.
+            _ if !brackets && token.starts_with("%date") => &token["%date".len()..],
             _ => {
                 return Err(Refusal::new(format!(
                     "\"{name}\" may have %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height% in it, and no \
