@@ -70,8 +70,14 @@ pub(super) fn stats(mut told: Value) -> Value {
 
 /// Kinds of models with the folders that they lie in, of which the last name is told: where they lie is nobody's business.
 pub(super) fn folders(mut told: Value) -> Value {
-    for folder in told.as_array_mut().into_iter().flatten().filter_map(|kind| kind.get_mut("folders")?.as_array_mut()).flatten() {
-        *folder = folder.as_str().map(|path| path.rsplit('/').next().unwrap_or_default()).into();
+    let last = |folder: &mut Value| *folder = folder.as_str().map(|path| path.rsplit('/').next().unwrap_or_default()).into();
+    match &mut told {
+        // With their paths by their names, as an older route has it.
+        Value::Object(kinds) => kinds.values_mut().filter_map(Value::as_array_mut).flatten().for_each(last),
+        Value::Array(kinds) => {
+            kinds.iter_mut().filter_map(|kind| kind.get_mut("folders")?.as_array_mut()).flatten().for_each(last);
+        }
+        _ => {}
     }
     told
 }

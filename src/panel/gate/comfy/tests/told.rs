@@ -69,6 +69,8 @@ fn lists_and_stats_say_nothing_of_others() {
     assert_eq!(without_others(json!({ "@mateo": 1, "a": 2 }), &zoe()), json!({ "a": 2 }));
     let told = folders(json!([{ "name": "loras", "folders": ["/data/models/loras", 7] }, { "name": "x" }, 7]));
     assert_eq!(told, json!([{ "name": "loras", "folders": ["loras", null] }, { "name": "x" }, 7]));
+    let told = folders(json!({ "loras": ["/data/models/loras", 7], "x": 7 }));
+    assert_eq!(told, json!({ "loras": ["loras", null], "x": 7 }));
     let told = stats(json!({ "system": { "os": "posix", "argv": ["main.py", "--listen", "/data"] }, "devices": [] }));
     assert_eq!(told, json!({ "system": { "os": "posix", "argv": [] }, "devices": [] }));
 }
