@@ -13,6 +13,15 @@ pub(super) fn remaining(count: usize) -> Value {
     json!({ "exec_info": { "queue_remaining": count } })
 }
 
+/// What nodes say of where in the whole machine a file lies is left out.
+pub(super) fn without_paths(output: &mut Value) {
+    for shown in output.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut).flatten() {
+        if let Some(file) = shown.as_object_mut() {
+            file.remove("fullpath");
+        }
+    }
+}
+
 /// An entry of queue or history with its browser's id as the browser knows it.
 pub(super) fn shown(mut entry: Value, owner: &Owner) -> Value {
     if let Some(client) = entry.get_mut(3).and_then(|extra| extra.get_mut("client_id")) {
@@ -27,6 +36,7 @@ pub(super) fn history(mut told: Value, id: &str, owner: &Owner) -> Option<Value>
     if let Some(prompt) = entry.get_mut("prompt") {
         *prompt = shown(prompt.take(), owner);
     }
+    entry.get_mut("outputs").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).for_each(without_paths);
     Some(entry)
 }
 

@@ -21,6 +21,9 @@ fn history_says_what_was_made_and_by_which_browser() {
     let file = File { kind: Kind::Output, subfolder: "@zoe".into(), name: "a.png".into() };
     assert_eq!(outputs(&entry), [file]);
     assert_eq!(history(told, "z2", &zoe()), None);
+    let video = json!({ "filename": "a.mp4", "fullpath": "/data/comfy/output/@zoe/a.mp4" });
+    let entry = history(json!({ "z1": { "outputs": { "9": { "gifs": [video, 7] } } } }), "z1", &zoe()).unwrap();
+    assert_eq!(entry["outputs"]["9"]["gifs"], json!([{ "filename": "a.mp4" }, 7]));
 }
 
 #[test]
