@@ -8,6 +8,11 @@ const MADE: [&str; 10] = ["image", "gif", "audio", "video", "anim", "latent", "3
 /// Keys of an input's options that make it a choice among uploaded files.
 const UPLOADS: [&str; 6] = ["image_upload", "video_upload", "audio_upload", "file_upload", "animated_image_upload", "upload"];
 
+/// What names of files end in that a node chooses from which says so, as ComfyUI tells them apart.
+const PICTURES: &str = "png apng jpg jpeg webp gif bmp tif tiff avif heic jxl svg";
+const VIDEOS: &str = "mp4 m4v webm mkv mov avi mpg mpeg ts";
+const SOUNDS: &str = "wav mp3 flac ogg opus m4a aac";
+
 /// How `GET /prompt` says it.
 pub(super) fn remaining(count: usize) -> Value {
     json!({ "exec_info": { "queue_remaining": count } })
@@ -108,11 +113,27 @@ pub(super) fn is_upload(options: &Map<String, Value>) -> bool {
     UPLOADS.iter().any(|key| options.get(*key).is_some_and(|on| *on != Value::Bool(false)))
 }
 
+/// Whether an input with these options chooses among such files.
+fn offers(options: &Map<String, Value>, file: &str) -> bool {
+    let on = |key: &str| options.get(key).is_some_and(|on| *on != Value::Bool(false));
+    let is = |kinds: &str| {
+        let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        extension.is_some_and(|extension| kinds.split(' ').any(|kind| kind == extension))
+    };
+    match () {
+        () if on("image_upload") || on("animated_image_upload") => is(PICTURES),
+        () if on("video_upload") => is(VIDEOS),
+        () if on("audio_upload") => is(SOUNDS) || is(VIDEOS),
+        () => true,
+    }
+}
+
 /// An input is `[choices, options]`, or `["COMBO", {"options": choices}]`.
 fn choices(input: &mut Value, files: &[String]) {
     let Some(options) = input.get(1).and_then(Value::as_object).filter(|options| is_upload(options)) else { return };
     let from_outputs = options.get("image_folder").is_some_and(|folder| folder == "output");
-    let own = if from_outputs { json!([]) } else { json!(files) };
+    let own: Vec<&String> = files.iter().filter(|file| !from_outputs && offers(options, file)).collect();
+    let own = json!(own);
     if input[0].is_array() {
         input[0] = own;
     } else if input[1].get("options").is_some() {

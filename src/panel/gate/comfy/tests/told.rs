@@ -51,14 +51,19 @@ fn nodes_choose_among_the_own_files() {
     let told = json!({
         "LoadImage": { "input": { "required": { "image": [["a.png", "@mateo/b.png"], { "image_upload": true }] } } },
         "LoadVideo": { "input": { "required": { "file": ["COMBO", { "options": ["b.mp4"], "video_upload": true }] } } },
+        "LoadAudio": { "input": { "required": { "audio": [[], { "audio_upload": true }] } } },
+        "Load3D": { "input": { "required": { "model_file": [[], { "file_upload": true }] } } },
         "LoadImageOutput": { "input": { "required": { "image": ["COMBO", { "options": ["c"], "image_upload": true, "image_folder": "output" }] } } },
         "Folders": { "input": { "required": { "folder": [["@mateo", "@mateo/deep", "@zoe", "shared"], {}] } } },
         "KSampler": { "input": { "required": { "sampler_name": [["euler"], {}], "seed": ["INT", { "default": 0 }] } }, "output": ["LATENT"] }
     });
-    let shown = nodes(told.clone(), &["@zoe/x.png".into()], &zoe());
+    let files = ["x.png", "x.MP4", "x.wav", "x.glb"].map(|name| format!("@zoe/{name}"));
+    let shown = nodes(told.clone(), &files, &zoe());
     let required = |node: &str| shown[node]["input"]["required"].clone();
     assert_eq!(required("LoadImage")["image"][0], json!(["@zoe/x.png"]));
-    assert_eq!(required("LoadVideo")["file"][1]["options"], json!(["@zoe/x.png"]));
+    assert_eq!(required("LoadVideo")["file"][1]["options"], json!(["@zoe/x.MP4"]));
+    assert_eq!(required("LoadAudio")["audio"][0], json!(["@zoe/x.MP4", "@zoe/x.wav"]));
+    assert_eq!(required("Load3D")["model_file"][0], json!(files));
     assert_eq!(required("LoadImageOutput")["image"][1]["options"], json!([]));
     assert_eq!(required("Folders")["folder"][0], json!(["@zoe", "shared"]));
     assert_eq!(shown["KSampler"], told["KSampler"]);
