@@ -11,6 +11,34 @@ const PLAIN: &str = " _-+./()&!#";
 /// Kinds of outputs that are numbers or switches.
 const NUMBERS: [&str; 4] = ["INT", "FLOAT", "BOOLEAN", "NUMBER"];
 
+/// Kinds of outputs in which no text is hidden. A context, a pipe or a list may hold one, which somebody takes out again.
+const SOLID: [&str; 24] = [
+    "",
+    "INT",
+    "FLOAT",
+    "BOOLEAN",
+    "NUMBER",
+    "COMBO",
+    "IMAGE",
+    "MASK",
+    "LATENT",
+    "AUDIO",
+    "VIDEO",
+    "MODEL",
+    "CLIP",
+    "VAE",
+    "CONDITIONING",
+    "CONTROL_NET",
+    "CLIP_VISION",
+    "CLIP_VISION_OUTPUT",
+    "STYLE_MODEL",
+    "UPSCALE_MODEL",
+    "NOISE",
+    "SIGMAS",
+    "SAMPLER",
+    "GUIDER",
+];
+
 /// The texts of one graph.
 pub(super) struct Texts<'a> {
     graph: &'a Map<String, Value>,
@@ -44,7 +72,8 @@ impl<'a> Texts<'a> {
             for (name, value) in inputs() {
                 let text = match value {
                     Value::Array(link) => match texts.comes(link) {
-                        Some(Comes::Anything) => {
+                        Some(Comes::Kinds(kinds)) if is_solid(kinds) => false,
+                        Some(Comes::Anything | Comes::Kinds(_)) => {
                             onward.entry(link[0].as_str().unwrap_or_default()).or_default().push(id);
                             false
                         }
@@ -111,6 +140,10 @@ impl<'a> Texts<'a> {
             Some(_) => link[0].as_str().is_some_and(|id| self.carriers.contains(id)),
         }
     }
+}
+
+fn is_solid(kinds: &str) -> bool {
+    kinds.split(',').all(|kind| SOLID.contains(&kind.trim()))
 }
 
 /// Whether nothing in a value leads anywhere: numbers, and texts out of harmless characters.

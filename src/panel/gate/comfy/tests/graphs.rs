@@ -41,6 +41,8 @@ fn object_info() -> Value {
         }, "output": [], "output_node": true },
         "Power Lora Loader (rgthree)": { "input": { "optional": { "model": ["MODEL"] } }, "output": ["MODEL"] },
         "Dynamic": { "input": { "required": { "mode": ["COMFY_DYNAMICCOMBO_V3", {}] } }, "output": ["IMAGE"] },
+        "Bag": { "input": { "required": { "a": text } }, "output": ["BAG"] },
+        "OutOfBag": { "input": { "required": { "bag": ["BAG"] } }, "output": ["*"] },
         "A": { "input": {}, "output": [], "output_node": false }
     })
 }
@@ -340,6 +342,10 @@ fn by_a_switch(class: &str, name: &str, gets: Value) -> Result<Value, String> {
         "5": { "class_type": "AnySwitch", "inputs": { "any_01": ["4", 0], "any_02": ["5", 0] } },
         "6": { "class_type": "RetrieveBackendData //Inspire", "inputs": { "key": "a/b c, d" } },
         "7": { "class_type": "GlobalVarGetNode", "inputs": { "key": "a" } },
+        "10": { "class_type": "Bag", "inputs": { "a": ["2", 0] } },
+        "11": { "class_type": "OutOfBag", "inputs": { "bag": ["10", 0] } },
+        "12": { "class_type": "OutOfBag", "inputs": { "bag": ["13", 0] } },
+        "13": { "class_type": "Bag", "inputs": { "a": "plain" } },
         "9": { "class_type": class, "inputs": { name: ["5", 0] } }
     });
     written(&graph, false).map(|graph| graph["9"]["inputs"][name].clone()).map_err(|refusal| refusal.why)
@@ -352,11 +358,21 @@ fn no_text_comes_where_a_number_a_choice_or_a_picture_is_taken() {
     for (class, name) in
         [(saver, "images"), (saver, "extension"), (saver, "counter"), (saver, "dither"), ("PrimitiveInt", "value")]
     {
-        for text in [json!(["1", 0]), json!(["2", 0]), json!(["7", 0]), json!(["3", -1]), json!(["3", 0.0]), json!(["3", 7])] {
+        for text in [
+            json!(["1", 0]),
+            json!(["2", 0]),
+            json!(["7", 0]),
+            json!(["11", 0]),
+            json!(["3", -1]),
+            json!(["3", 0.0]),
+            json!(["3", 7]),
+        ] {
             let why = by_a_switch(class, name, text.clone()).unwrap_err();
             assert!(why.contains(&format!("Node 9 ({class}): \"{name}\" takes no text")), "{name} {text}: {why}");
         }
-        for other in [json!(["3", 0]), json!(["6", 0]), json!(["99", 0]), json!(["5", 0]), json!(7), json!("euler")] {
+        for other in
+            [json!(["3", 0]), json!(["6", 0]), json!(["12", 0]), json!(["99", 0]), json!(["5", 0]), json!(7), json!("euler")]
+        {
             assert_eq!(by_a_switch(class, name, other.clone()), link(), "{name} {other}");
         }
     }
