@@ -82,3 +82,12 @@ fn lists_and_stats_say_nothing_of_others() {
     let told = stats(json!({ "system": { "os": "posix", "argv": ["main.py", "--listen", "/data"] }, "devices": [] }));
     assert_eq!(told, json!({ "system": { "os": "posix", "argv": [] }, "devices": [] }));
 }
+
+#[test]
+fn what_is_told_keeps_its_order() {
+    let text = r#"{"Z":{"input":{"required":{"seed":["INT"],"cfg":["FLOAT"]}}},"A":{"output":["B","A"],"name":"A"}}"#;
+    assert_eq!(nodes(serde_json::from_str(text).unwrap(), &[], &zoe()).to_string(), text);
+    // A tool of the tests asks for it too, so what the program asks for itself is looked at.
+    let mut asked = include_str!("../../../../../Cargo.toml").lines().filter(|line| line.starts_with("serde_json = "));
+    assert!(asked.any(|line| line.contains("\"preserve_order\"")));
+}
