@@ -132,9 +132,12 @@ impl Call<'_> {
                 let user = self.run.user_of(self.profile, self.tool).await?;
                 self.pass(parts, body, Some(&user))
             }
+            Treatment::NoThings if !self.admin => json(&serde_json::json!({})),
+            Treatment::NoList if !self.admin => json(&serde_json::json!([])),
+            Treatment::NoWord if !self.admin => Ok(Outcome::answer(own(StatusCode::OK, "text/plain; charset=utf-8", ""))),
             // Some change things by GET, so a link that leads here from elsewhere must not be enough.
-            Treatment::Admin if self.admin && !self.from_own_page => Ok(Outcome::Say(Notice::Foreign)),
-            Treatment::Admin if self.admin => {
+            treatment if treatment.is_admins() && self.admin && !self.from_own_page => Ok(Outcome::Say(Notice::Foreign)),
+            treatment if treatment.is_admins() && self.admin => {
                 let user = self.run.user_of(self.profile, self.tool).await?;
                 self.pass(parts, body, Some(&user)).map(|outcome| match outcome {
                     Outcome::Forward(passage) => Outcome::Forward(Box::new(Passage { reserved: true, ..*passage })),

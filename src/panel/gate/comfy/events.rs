@@ -68,7 +68,10 @@ pub(super) struct Stream {
 impl Stream {
     /// A text of ComfyUI's.
     pub(super) fn text(&mut self, text: &str, owner: &Owner, owns: impl Fn(&str) -> bool) -> Heard {
-        let Some(message) = pyjson::read(text.as_bytes()) else { return Heard::Nothing };
+        let Some(mut message) = pyjson::read(text.as_bytes()) else { return Heard::Nothing };
+        if let Some(output) = message.pointer_mut("/data/output") {
+            lists::without_paths(output);
+        }
         let (Some(kind), data) = (message["type"].as_str(), &message["data"]) else { return Heard::Nothing };
         match kind {
             "status" => {

@@ -4,7 +4,8 @@
 use super::Refusal;
 use super::names::{As, File, Owner, is_text_file};
 use super::rules::{Rules, Treatment, encoded, is_address};
-use super::types::{Takes, Types, is_place};
+use super::texts::{Texts, is_disguised, is_plain};
+use super::types::{Class, Takes, Types, is_place};
 use serde_json::{Map, Value};
 
 /// Nodes of one graph.
@@ -17,9 +18,8 @@ const PATHS: [&str; 5] = ["path", "dir", "folder", "file", "prefix"];
 const NO_FILE: &str = "#DATA";
 /// Characters that some node makes something else of, and so a folder that leads elsewhere.
 const TOKENS: [char; 12] = ['%', '[', ']', '{', '}', '$', '*', '?', '~', '<', '>', '|'];
-/// Nodes that show what nobody saves. ComfyUI keeps what a node has shown for whoever runs the same again, so each profile's
-/// are made different by an input that the node does not have.
-const SHOWN: [&str; 3] = ["PreviewImage", "PreviewAudio", "MaskPreview"];
+/// ComfyUI keeps what a node has shown for whoever runs the same again, so each profile's are made different by an input that
+/// the node does not have.
 const SHOWN_TO: &str = "easel";
 
 /// Who sends a graph.
@@ -41,6 +41,7 @@ struct Node<'a> {
     class: &'a str,
     /// The whole graph: an input may come from another node.
     graph: &'a Map<String, Value>,
+    texts: &'a Texts<'a>,
     sender: &'a Sender<'a>,
 }
 
@@ -50,11 +51,12 @@ pub(super) fn rewrite(graph: &Value, sender: &Sender<'_>) -> Result<Value, Refus
     if graph.len() > NODES_MAX {
         return Err(Refusal::new(format!("A graph may have {NODES_MAX} nodes.")));
     }
+    let texts = Texts::of(graph, sender.types, sender.rules);
     let mut written = Map::new();
     for (id, node) in graph {
         let class = node["class_type"].as_str().unwrap_or_default();
         let told = |why: Refusal| Refusal::new(format!("Node {id} ({class}): {}", why.why));
-        written.insert(id.clone(), Node { class, graph, sender }.written(node).map_err(told)?);
+        written.insert(id.clone(), Node { class, graph, texts: &texts, sender }.written(node).map_err(told)?);
     }
     Ok(Value::Object(written))
 }
@@ -74,11 +76,14 @@ impl Node<'_> {
         }
         let mut inputs = Map::new();
         for (name, value) in node["inputs"].as_object().into_iter().flatten() {
+            if is_disguised(value) {
+                return Err(Refusal::new(format!("\"{name}\" holds what ComfyUI reads in two ways.")));
+            }
             if let Some(value) = self.input(name, value)? {
                 inputs.insert(name.clone(), value);
             }
         }
-        if SHOWN.contains(&self.class) {
+        if self.sender.types.get(self.class).map_or(!self.sender.admin, |class| class.shows()) {
             inputs.insert(SHOWN_TO.into(), Value::from(self.sender.owner.folder()));
         }
         written.insert("inputs".into(), Value::Object(inputs));
@@ -128,7 +133,7 @@ impl Node<'_> {
                 }
                 value.clone()
             }
-            Some(Treatment::Key) => match value {
+            Some(Treatment::Key | Treatment::Store) => match value {
                 Value::String(text) if text.is_empty() => value.clone(),
                 // One store of ComfyUI's whole process: each profile has names of its own in it.
                 _ => Value::from(format!("{}:{}", owner.folder(), typed()?)),
@@ -185,6 +190,18 @@ impl Node<'_> {
         if takes.is_some_and(Takes::is_media) && value.as_str().map_or(value.is_object(), |text| !text.is_empty()) {
             return Err(Refusal::new(format!("\"{name}\" must come from another node.")));
         }
+        if let (Some(class), Value::Array(link)) = (class, value)
+            && !self.takes_text(class, takes)
+            && self.texts.may_come(link, takes)
+        {
+            return Err(self.no_text(name));
+        }
+        match takes {
+            Some(Takes::Thing(_)) if !value.is_array() && !is_plain(value) => return Err(self.no_text(name)),
+            // ComfyUI leaves it out for most nodes, and the others read what they like into it.
+            None if class.is_some() && !value.is_array() && !is_plain(value) => return Ok(None),
+            _ => {}
+        }
         if !is_place(name, takes) {
             return self.any(name, value).map(Some);
         }
@@ -204,6 +221,26 @@ impl Node<'_> {
             _ => return Err(self.unclear(name)),
         }
         self.any(name, value).map(Some)
+    }
+
+    /// Whether an input that takes this may get a text out of another node. One that the class does not have may where the
+    /// class makes nothing but more text of it.
+    fn takes_text(&self, class: &Class, takes: Option<&Takes>) -> bool {
+        match takes {
+            Some(Takes::Text(_) | Takes::Place) => !self.sender.rules.keeps(self.class),
+            Some(_) => false,
+            None => class.gives_text() && !self.sender.rules.keeps(self.class),
+        }
+    }
+
+    fn no_text(&self, name: &str) -> Refusal {
+        Refusal::new(format!(
+            "\"{name}\" takes no text, and may get one: link it to a node that makes what it takes. An admin in admin mode can \
+             run it; one who trusts everybody with it writes the line \"{} {} pass\" into {}.",
+            encoded(self.class),
+            encoded(name),
+            super::OWN_RULES
+        ))
     }
 
     /// Of which kind a link's other end is, as its class says.
@@ -291,6 +328,8 @@ fn without_tokens(name: &str, text: &str, brackets: bool) -> Result<(), Refusal>
         rest = match (date, named) {
             (Some((left, rest)), _) if left.is_empty() => rest,
             (None, Some((name, rest))) if !name.is_empty() && name.chars().all(plain) && is_counted(name) => rest,
+            // It needs no sign behind it in comfy-image-saver, and becomes digits too.
+            _ if !brackets && token.starts_with("%date") => &token["%date".len()..],
             _ => {
                 return Err(Refusal::new(format!(
                     "\"{name}\" may have %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height% in it, and no \

@@ -8,9 +8,23 @@ const MADE: [&str; 10] = ["image", "gif", "audio", "video", "anim", "latent", "3
 /// Keys of an input's options that make it a choice among uploaded files.
 const UPLOADS: [&str; 6] = ["image_upload", "video_upload", "audio_upload", "file_upload", "animated_image_upload", "upload"];
 
+/// What names of files end in that a node chooses from which says so, as ComfyUI tells them apart.
+const PICTURES: &str = "png apng jpg jpeg webp gif bmp tif tiff avif heic jxl svg";
+const VIDEOS: &str = "mp4 m4v webm mkv mov avi mpg mpeg ts";
+const SOUNDS: &str = "wav mp3 flac ogg opus m4a aac";
+
 /// How `GET /prompt` says it.
 pub(super) fn remaining(count: usize) -> Value {
     json!({ "exec_info": { "queue_remaining": count } })
+}
+
+/// What nodes say of where in the whole machine a file lies is left out.
+pub(super) fn without_paths(output: &mut Value) {
+    for shown in output.as_object_mut().into_iter().flat_map(Map::values_mut).filter_map(Value::as_array_mut).flatten() {
+        if let Some(file) = shown.as_object_mut() {
+            file.remove("fullpath");
+        }
+    }
 }
 
 /// An entry of queue or history with its browser's id as the browser knows it.
@@ -27,6 +41,7 @@ pub(super) fn history(mut told: Value, id: &str, owner: &Owner) -> Option<Value>
     if let Some(prompt) = entry.get_mut("prompt") {
         *prompt = shown(prompt.take(), owner);
     }
+    entry.get_mut("outputs").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).for_each(without_paths);
     Some(entry)
 }
 
@@ -70,8 +85,14 @@ pub(super) fn stats(mut told: Value) -> Value {
 
 /// Kinds of models with the folders that they lie in, of which the last name is told: where they lie is nobody's business.
 pub(super) fn folders(mut told: Value) -> Value {
-    for folder in told.as_array_mut().into_iter().flatten().filter_map(|kind| kind.get_mut("folders")?.as_array_mut()).flatten() {
-        *folder = folder.as_str().map(|path| path.rsplit('/').next().unwrap_or_default()).into();
+    let last = |folder: &mut Value| *folder = folder.as_str().map(|path| path.rsplit('/').next().unwrap_or_default()).into();
+    match &mut told {
+        // With their paths by their names, as an older route has it.
+        Value::Object(kinds) => kinds.values_mut().filter_map(Value::as_array_mut).flatten().for_each(last),
+        Value::Array(kinds) => {
+            kinds.iter_mut().filter_map(|kind| kind.get_mut("folders")?.as_array_mut()).flatten().for_each(last);
+        }
+        _ => {}
     }
     told
 }
@@ -92,11 +113,27 @@ pub(super) fn is_upload(options: &Map<String, Value>) -> bool {
     UPLOADS.iter().any(|key| options.get(*key).is_some_and(|on| *on != Value::Bool(false)))
 }
 
+/// Whether an input with these options chooses among such files.
+fn offers(options: &Map<String, Value>, file: &str) -> bool {
+    let on = |key: &str| options.get(key).is_some_and(|on| *on != Value::Bool(false));
+    let is = |kinds: &str| {
+        let extension = file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        extension.is_some_and(|extension| kinds.split(' ').any(|kind| kind == extension))
+    };
+    match () {
+        () if on("image_upload") || on("animated_image_upload") => is(PICTURES),
+        () if on("video_upload") => is(VIDEOS),
+        () if on("audio_upload") => is(SOUNDS) || is(VIDEOS),
+        () => true,
+    }
+}
+
 /// An input is `[choices, options]`, or `["COMBO", {"options": choices}]`.
 fn choices(input: &mut Value, files: &[String]) {
     let Some(options) = input.get(1).and_then(Value::as_object).filter(|options| is_upload(options)) else { return };
     let from_outputs = options.get("image_folder").is_some_and(|folder| folder == "output");
-    let own = if from_outputs { json!([]) } else { json!(files) };
+    let own: Vec<&String> = files.iter().filter(|file| !from_outputs && offers(options, file)).collect();
+    let own = json!(own);
     if input[0].is_array() {
         input[0] = own;
     } else if input[1].get("options").is_some() {

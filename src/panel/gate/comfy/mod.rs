@@ -23,6 +23,7 @@ mod queue;
 mod routes;
 mod rules;
 mod socket;
+mod texts;
 mod types;
 mod upstream;
 
@@ -149,7 +150,7 @@ impl Guard {
             Ok(text) => Table::parse(&text).map(Rules::with).map_err(|line| {
                 Refusal::new(format!(
                     "Line {line} of {OWN_RULES} says nothing that is known; an admin mends it: class, input, and one of prefix, \
-                     name, folder, file, text, extension, key, number, word, pass and never."
+                     name, folder, file, text, extension, key, store, number, word, pass and never."
                 ))
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Rules::default()),

@@ -53,6 +53,10 @@ pub(super) enum Treatment {
     Jobs,
     /// One of them.
     Job,
+    /// An admin's in admin mode; for everybody else there is nothing in it: `{}`, `[]`, or no word.
+    NoThings,
+    NoList,
+    NoWord,
     /// An admin's in admin mode.
     Admin,
 }
@@ -83,9 +87,17 @@ impl Treatment {
             "stats" => Treatment::Stats,
             "jobs" => Treatment::Jobs,
             "job" => Treatment::Job,
+            "no-things" => Treatment::NoThings,
+            "no-list" => Treatment::NoList,
+            "no-word" => Treatment::NoWord,
             "admin" => Treatment::Admin,
             _ => return None,
         })
+    }
+
+    /// Whether ComfyUI itself answers an admin alone.
+    pub(super) fn is_admins(self) -> bool {
+        matches!(self, Treatment::Admin | Treatment::NoThings | Treatment::NoList | Treatment::NoWord)
     }
 
     /// Whether a HEAD is as good as a GET: where the tool itself answers.

@@ -43,6 +43,8 @@ pub(super) enum Treatment {
     Extension,
     /// A name in a store that all share.
     Key,
+    /// The same in a store for all but texts.
+    Store,
     /// A number or a switch, and no text.
     Number,
     /// Letters, digits, `_` and `-`.
@@ -63,6 +65,7 @@ impl Treatment {
             "text" => Treatment::Text,
             "extension" => Treatment::Extension,
             "key" => Treatment::Key,
+            "store" => Treatment::Store,
             "number" => Treatment::Number,
             "word" => Treatment::Word,
             "pass" => Treatment::Pass,
@@ -168,6 +171,11 @@ impl Rules {
     pub(super) fn of(&self, class: &str, input: &str) -> Option<Treatment> {
         let named = self.own.of_class(class, input).or_else(|| BUILT_IN.of_class(class, input));
         named.or_else(|| self.own.every.get(input).or_else(|| BUILT_IN.every.get(input)).copied())
+    }
+
+    /// Whether a class is of a store for all but texts.
+    pub(super) fn keeps(&self, class: &str) -> bool {
+        self.of(class, "key") == Some(Treatment::Store)
     }
 
     /// Whether a class is an admin's.

@@ -34,6 +34,8 @@ pub(super) enum Takes {
 pub(super) struct Class {
     inputs: HashMap<String, Takes>,
     outputs: Vec<String>,
+    /// What it shows is kept for whoever runs the same again.
+    shows: bool,
 }
 
 impl Class {
@@ -42,12 +44,24 @@ impl Class {
         let groups = ["required", "optional"].iter().filter_map(|group| told["input"][*group].as_object());
         let inputs = groups.flatten().map(|(name, spec)| (name.clone(), takes(name, spec))).collect();
         let kind = |kind: &Value| kind.as_str().unwrap_or_default().to_owned();
-        Class { inputs, outputs: told["output"].as_array().into_iter().flatten().map(kind).collect() }
+        let outputs = told["output"].as_array().into_iter().flatten().map(kind).collect();
+        Class { inputs, outputs, shows: told["output_node"] != Value::Bool(false) }
     }
 
-    /// What an input takes; none for one that it does not have.
+    /// What an input takes; none for one that it does not have. `a.b` belongs to `a`, where that one changes with what is chosen.
     pub(super) fn input(&self, name: &str) -> Option<&Takes> {
-        self.inputs.get(name)
+        let changing = || self.inputs.get(name.split_once('.')?.0).filter(|takes| matches!(takes, Takes::Text(_)));
+        self.inputs.get(name).or_else(changing)
+    }
+
+    /// Whether what it shows is kept.
+    pub(super) fn shows(&self) -> bool {
+        self.shows
+    }
+
+    /// Whether a text may come out of it.
+    pub(super) fn gives_text(&self) -> bool {
+        self.outputs.iter().any(|kinds| is_any(kinds) || kinds.split(',').any(|kind| kind.trim() == "STRING"))
     }
 
     /// What comes out at a place.
@@ -61,6 +75,13 @@ impl Takes {
     pub(super) fn is_media(&self) -> bool {
         matches!(self, Takes::Thing(kind) if MEDIA.contains(&kind.as_str()))
     }
+}
+
+/// Whether an output of these kinds may be anything that came in.
+pub(super) fn is_any(kinds: &str) -> bool {
+    kinds
+        .split(',')
+        .any(|kind| kind.contains('*') || kind.trim().starts_with("COMFY_") || kind.trim().eq_ignore_ascii_case("any"))
 }
 
 /// Whether a choice is somebody's file, and not a model: those are everybody's.

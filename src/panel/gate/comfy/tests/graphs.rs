@@ -29,7 +29,21 @@ fn object_info() -> Value {
         }, "output": ["STRING"] },
         "VHS_VideoCombine": { "input": {}, "output": ["VHS_FILENAMES"] },
         "PrimitiveString": { "input": { "required": { "value": text } }, "output": ["STRING"] },
-        "AnySwitch": { "input": {}, "output": ["*"] }
+        "AnySwitch": { "input": {}, "output": ["*"] },
+        "Concat": { "input": { "required": { "a": text } }, "output": ["STRING"] },
+        "EmptyImage": { "input": { "required": { "width": ["INT", {}] } }, "output": ["IMAGE"], "output_node": false },
+        "PrimitiveInt": { "input": { "required": { "value": ["INT", {}] } }, "output": ["INT"], "output_node": false },
+        "CacheBackendData //Inspire": { "input": { "required": { "key": text, "tag": text, "data": ["*"] } }, "output": ["*"] },
+        "RetrieveBackendData //Inspire": { "input": { "required": { "key": text } }, "output": ["*"] },
+        "GlobalVarGetNode": { "input": { "required": { "key": text } }, "output": ["*"] },
+        "Save Image w/Metadata": { "input": {
+            "required": { "images": ["IMAGE"], "extension": [["png", "webp"]], "counter": ["INT", {}], "color": ["COLOR"] }
+        }, "output": [], "output_node": true },
+        "Power Lora Loader (rgthree)": { "input": { "optional": { "model": ["MODEL"] } }, "output": ["MODEL"] },
+        "Dynamic": { "input": { "required": { "mode": ["COMFY_DYNAMICCOMBO_V3", {}] } }, "output": ["IMAGE"] },
+        "Bag": { "input": { "required": { "a": text } }, "output": ["BAG"] },
+        "OutOfBag": { "input": { "required": { "bag": ["BAG"] } }, "output": ["*"] },
+        "A": { "input": {}, "output": [], "output_node": false }
     })
 }
 
@@ -179,6 +193,7 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("model_path", json!(["1", 0])),
         ("picture", json!(["3", 0])),
         ("not_there_path", json!(["1", 0])),
+        ("file_index", json!(["1", 0])),
     ] {
         let why = input("ANodeOfSomebody", name, value.clone()).unwrap_err();
         assert!(why.starts_with("Node 9 (ANodeOfSomebody): ") && why.contains(&format!("\"{name}\"")), "{name} {value}: {why}");
@@ -193,7 +208,7 @@ fn nodes_that_nobody_knows_get_no_path() {
         ("image_path", json!("@zoe/made/x.png")),
         ("names_file", json!(["2", 0])),
         ("source", json!("@zoe/made/x.png")),
-        ("file_index", json!(["1", 0])),
+        ("file_index", json!(["4", 0])),
         ("file_index", json!(3)),
         ("api_url", json!("https://api.example.com/v1")),
         ("pages", json!("/imagine a cat")),
@@ -237,6 +252,7 @@ fn nodes_of_the_packs_that_come_with_easel_do_no_harm() {
         "ShowCachedInfo //Inspire",
         "VHS_LoadVideoPath",
         "Power Puter (rgthree)",
+        "Base64DecodeNode",
         "LayerSystem",
         "ResizeImageNode",
         "ClownsharKSamplerOptions",
@@ -297,14 +313,131 @@ fn of_a_node_nothing_else_is_left() {
     // A class that is no text is no class: ComfyUI says so itself.
     assert_eq!(
         written(&json!({ "1": { "class_type": ["LoadImage"], "inputs": {} } }), false).unwrap(),
-        json!({ "1": { "inputs": {} } })
+        json!({ "1": { "inputs": { "easel": "@zoe" } } })
     );
 }
 
 #[test]
 fn what_is_shown_and_not_saved_is_made_for_each_profile() {
-    let graph = json!({ "1": { "class_type": "PreviewImage", "inputs": { "images": ["2", 0] } } });
-    assert_eq!(written(&graph, false).unwrap()["1"]["inputs"], json!({ "images": ["2", 0], "easel": "@zoe" }));
+    for (class, admin, made) in [
+        ("PreviewImage", false, true),
+        ("Image Comparer of somebody", false, true),
+        ("Save Image w/Metadata", true, true),
+        ("A", false, false),
+        ("Nobody told of it", true, false),
+    ] {
+        let graph = json!({ "1": { "class_type": class, "inputs": { "images": ["2", 0], "easel": "@" } } });
+        let inputs = written(&graph, admin).unwrap()["1"]["inputs"].clone();
+        assert_eq!(inputs["easel"] == json!("@zoe"), made, "{class}: {inputs}");
+    }
+}
+
+/// A link into the input of a node, out of the node "5" which gives anything and gets this.
+fn by_a_switch(class: &str, name: &str, gets: Value) -> Result<Value, String> {
+    let graph = json!({
+        "1": { "class_type": "PrimitiveString", "inputs": { "value": "../@" } },
+        "2": { "class_type": "Concat", "inputs": { "a": ["1", 0] } },
+        "3": { "class_type": "EmptyImage", "inputs": {} },
+        "4": { "class_type": "AnySwitch", "inputs": { "any_01": gets } },
+        "5": { "class_type": "AnySwitch", "inputs": { "any_01": ["4", 0], "any_02": ["5", 0] } },
+        "6": { "class_type": "RetrieveBackendData //Inspire", "inputs": { "key": "a/b c, d" } },
+        "7": { "class_type": "GlobalVarGetNode", "inputs": { "key": "a" } },
+        "10": { "class_type": "Bag", "inputs": { "a": ["2", 0] } },
+        "11": { "class_type": "OutOfBag", "inputs": { "bag": ["10", 0] } },
+        "12": { "class_type": "OutOfBag", "inputs": { "bag": ["13", 0] } },
+        "13": { "class_type": "Bag", "inputs": { "a": "plain" } },
+        "9": { "class_type": class, "inputs": { name: ["5", 0] } }
+    });
+    written(&graph, false).map(|graph| graph["9"]["inputs"][name].clone()).map_err(|refusal| refusal.why)
+}
+
+#[test]
+fn no_text_comes_where_a_number_a_choice_or_a_picture_is_taken() {
+    let link = || Ok(json!(["5", 0]));
+    let saver = "Save Image w/Metadata";
+    for (class, name) in
+        [(saver, "images"), (saver, "extension"), (saver, "counter"), (saver, "dither"), ("PrimitiveInt", "value")]
+    {
+        for text in [
+            json!(["1", 0]),
+            json!(["2", 0]),
+            json!(["7", 0]),
+            json!(["11", 0]),
+            json!(["3", -1]),
+            json!(["3", 0.0]),
+            json!(["3", 7]),
+        ] {
+            let why = by_a_switch(class, name, text.clone()).unwrap_err();
+            assert!(why.contains(&format!("Node 9 ({class}): \"{name}\" takes no text")), "{name} {text}: {why}");
+        }
+        for other in
+            [json!(["3", 0]), json!(["6", 0]), json!(["12", 0]), json!(["99", 0]), json!(["5", 0]), json!(7), json!("euler")]
+        {
+            assert_eq!(by_a_switch(class, name, other.clone()), link(), "{name} {other}");
+        }
+    }
+    // Texts go where texts are taken, and through what passes them on.
+    assert_eq!(by_a_switch("Concat", "a", json!(["2", 0])), link());
+    assert_eq!(by_a_switch("AnySwitch", "any_03", json!(["2", 0])), link());
+    // Nothing that is a text gets into a store out of which pictures come.
+    assert!(by_a_switch("CacheBackendData //Inspire", "data", json!(["2", 0])).is_err());
+    assert_eq!(by_a_switch("CacheBackendData //Inspire", "data", json!(["3", 0])), link());
+    // And none straight out of a node that makes texts.
+    assert!(input(saver, "counter", json!(["1", 0])).is_err() && input(saver, "images", json!(["1", 0])).is_err());
+}
+
+#[test]
+fn a_thing_is_not_typed() {
+    for path in [json!("/any/path.png"), json!({ "__value__": "/any/path.png" }), json!({ "__value__": ["a:b"] }), json!("a=b")] {
+        for name in ["images", "color"] {
+            assert!(input("Save Image w/Metadata", name, path.clone()).is_err(), "{name} {path}");
+        }
+    }
+    for color in [json!("#ff00ff"), json!(7), json!({ "r": 1 }), json!(null)] {
+        assert_eq!(input("Save Image w/Metadata", "color", color.clone()), Ok(color));
+    }
+    // ComfyUI takes this for what is typed when it looks at it, and for a link when it runs it.
+    for name in ["images", "text", "nothing"] {
+        let why = input("ANodeOfSomebody", name, json!({ "__value__": ["1", 0] })).unwrap_err();
+        assert!(why.contains("in two ways"), "{name}: {why}");
+    }
+}
+
+#[test]
+fn what_a_class_does_not_take_is_plain_or_left_out() {
+    for text in [
+        json!("bayer[q];movie=output/'@'zoe/x.png,scale=64:64[y];[q][y]overlay"),
+        json!("bayer,metadata=print:file=input/'@'zoe/victim.png"),
+        json!({ "dither": "bayer,metadata=print" }),
+        json!("../x"),
+        json!("a/../x"),
+        json!("/etc/passwd"),
+        json!("@mateo"),
+    ] {
+        assert_eq!(input("VHS_VideoCombine", "pix_fmt", text.clone()), Ok(Value::Null), "{text}");
+    }
+    for plain in
+        [json!("yuv420p10le"), json!(19), json!(true), json!({ "on": true, "lora": "flux/a (v2).safetensors", "strength": 1 })]
+    {
+        assert_eq!(input("Power Lora Loader (rgthree)", "lora_1", plain.clone()), Ok(plain));
+    }
+    let text = json!("a cat, \"sitting\": it is");
+    assert_eq!(input("Power Primitive (rgthree)", "value", text.clone()), Ok(text.clone()));
+    assert_eq!(input("Dynamic", "mode.prompt", text.clone()), Ok(text), "it changes with what is chosen");
+}
+
+#[test]
+fn savers_of_the_packs_save_into_the_own_folder() {
+    for class in ["SaveImageCustomNode", "SaveTextCustomNode", "DumpTextJsonlNode"] {
+        assert_eq!(input(class, "subfolder_dir", json!("")), Ok(json!("@zoe")), "{class}");
+        assert_eq!(input(class, "filename_prefix", json!("ComfyUI")), Ok(json!("ComfyUI")), "{class}");
+        assert!(input(class, "filename_prefix", json!("a/b")).is_err(), "{class}");
+    }
+    assert_eq!(input("SaveStringKJ", "output_folder", json!("output")), Ok(json!("@zoe/output")));
+    assert_eq!(input("SaveStringKJ", "filename_prefix", json!("t")), Ok(json!("t")));
+    assert_eq!(input("Save Image w/Metadata", "path", json!("%date/x")), Ok(json!("@zoe/%date/x")));
+    assert_eq!(input("Save Image w/Metadata", "path", json!("%date/%year%")), Ok(json!("@zoe/%date/%year%")));
+    assert!(input("Save Image w/Metadata", "path", json!("%date%time/x")).is_err());
 }
 
 /// What a node makes of a text whose tokens it replaces by what somebody likes best.
@@ -313,7 +446,9 @@ fn expanded(saved: &str) -> String {
     for counted in ["year", "month", "day", "hour", "minute", "second", "width", "height", "batch_num"] {
         text = text.replace(&format!("%{counted}%"), "7");
     }
-    ["%time", "%date", "%model", "[time(..)]", "%a", "%Y"].iter().fold(text, |text, token| text.replace(token, ".."))
+    // A date is digits to every node that knows it by this alone.
+    let text = text.replace("%date", "7");
+    ["%time", "%model", "[time(..)]", "%a", "%Y"].iter().fold(text, |text, token| text.replace(token, ".."))
 }
 
 proptest! {

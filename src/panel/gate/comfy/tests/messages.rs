@@ -40,6 +40,13 @@ fn messages_about_others_prompts_are_not_told() {
 }
 
 #[test]
+fn where_a_file_lies_in_the_machine_is_not_told() {
+    let file = json!({ "filename": "a.mp4", "subfolder": "@zoe", "type": "output", "fullpath": "/data/output/@zoe/a.mp4" });
+    let told = hear(&mut Stream::default(), "executed", json!({ "prompt_id": "z1", "output": { "gifs": [file] } }));
+    assert!(matches!(told, Heard::Made(text, files) if files.len() == 1 && text.contains("a.mp4") && !text.contains("/data")));
+}
+
+#[test]
 fn pictures_without_a_name_are_told_while_an_own_prompt_runs() {
     let mut stream = Stream::default();
     let picture = preview(PREVIEW, b"\0\0\0\x01jpeg");

@@ -24,7 +24,7 @@ fn ids_place_and_browser_are_the_gates() {
             "front": true, "extra_data": {"client_id": "mateo.tab", "extra_pnginfo": {"workflow": {"a": 1}}}, "other": 1}"#,
     );
     let expected = json!({
-        "prompt": {"1": {"class_type": "A", "inputs": {}}}, "client_id": "zoe.tab", "prompt_id": "the-id", "number": 7,
+        "prompt": {"1": {"class_type": "A", "inputs": {"easel": "@zoe"}}}, "client_id": "zoe.tab", "prompt_id": "the-id", "number": 7,
         "extra_data": {"extra_pnginfo": {"workflow": {"a": 1}}}
     });
     assert_eq!(told.unwrap(), expected);

@@ -62,11 +62,25 @@ fn what_is_not_in_the_table_is_an_admins() {
         ("GET", "/users.json"),
         ("POST", "/users"),
         ("GET", "/getpath"),
+        ("GET", "/models/custom_nodes"),
+        ("GET", "/api/experiment/models/custom_nodes"),
     ] {
         assert_eq!(treatment(method, path), Some(Treatment::Admin), "{method} {path}");
     }
     for path in ["/queue/", "//queue", "/./queue", "/a/../queue", "/queue%2f..%2fx", "/api//queue"] {
         assert_eq!(treatment("GET", path), None, "{path}");
+    }
+}
+
+#[test]
+fn pages_that_ask_for_what_is_an_admins_are_answered_that_there_is_nothing() {
+    for (method, path, nothing) in [
+        ("POST", "/api/manager/component/loads", Treatment::NoThings),
+        ("GET", "/pysssss/workflows", Treatment::NoList),
+        ("GET", "/manager/share_option", Treatment::NoWord),
+    ] {
+        assert_eq!(treatment(method, path), Some(nothing), "{path}");
+        assert!(nothing.is_admins());
     }
 }
 

@@ -21,6 +21,9 @@ fn history_says_what_was_made_and_by_which_browser() {
     let file = File { kind: Kind::Output, subfolder: "@zoe".into(), name: "a.png".into() };
     assert_eq!(outputs(&entry), [file]);
     assert_eq!(history(told, "z2", &zoe()), None);
+    let video = json!({ "filename": "a.mp4", "fullpath": "/data/comfy/output/@zoe/a.mp4" });
+    let entry = history(json!({ "z1": { "outputs": { "9": { "gifs": [video, 7] } } } }), "z1", &zoe()).unwrap();
+    assert_eq!(entry["outputs"]["9"]["gifs"], json!([{ "filename": "a.mp4" }, 7]));
 }
 
 #[test]
@@ -48,14 +51,19 @@ fn nodes_choose_among_the_own_files() {
     let told = json!({
         "LoadImage": { "input": { "required": { "image": [["a.png", "@mateo/b.png"], { "image_upload": true }] } } },
         "LoadVideo": { "input": { "required": { "file": ["COMBO", { "options": ["b.mp4"], "video_upload": true }] } } },
+        "LoadAudio": { "input": { "required": { "audio": [[], { "audio_upload": true }] } } },
+        "Load3D": { "input": { "required": { "model_file": [[], { "file_upload": true }] } } },
         "LoadImageOutput": { "input": { "required": { "image": ["COMBO", { "options": ["c"], "image_upload": true, "image_folder": "output" }] } } },
         "Folders": { "input": { "required": { "folder": [["@mateo", "@mateo/deep", "@zoe", "shared"], {}] } } },
         "KSampler": { "input": { "required": { "sampler_name": [["euler"], {}], "seed": ["INT", { "default": 0 }] } }, "output": ["LATENT"] }
     });
-    let shown = nodes(told.clone(), &["@zoe/x.png".into()], &zoe());
+    let files = ["x.png", "x.MP4", "x.wav", "x.glb"].map(|name| format!("@zoe/{name}"));
+    let shown = nodes(told.clone(), &files, &zoe());
     let required = |node: &str| shown[node]["input"]["required"].clone();
     assert_eq!(required("LoadImage")["image"][0], json!(["@zoe/x.png"]));
-    assert_eq!(required("LoadVideo")["file"][1]["options"], json!(["@zoe/x.png"]));
+    assert_eq!(required("LoadVideo")["file"][1]["options"], json!(["@zoe/x.MP4"]));
+    assert_eq!(required("LoadAudio")["audio"][0], json!(["@zoe/x.MP4", "@zoe/x.wav"]));
+    assert_eq!(required("Load3D")["model_file"][0], json!(files));
     assert_eq!(required("LoadImageOutput")["image"][1]["options"], json!([]));
     assert_eq!(required("Folders")["folder"][0], json!(["@zoe", "shared"]));
     assert_eq!(shown["KSampler"], told["KSampler"]);
@@ -69,6 +77,17 @@ fn lists_and_stats_say_nothing_of_others() {
     assert_eq!(without_others(json!({ "@mateo": 1, "a": 2 }), &zoe()), json!({ "a": 2 }));
     let told = folders(json!([{ "name": "loras", "folders": ["/data/models/loras", 7] }, { "name": "x" }, 7]));
     assert_eq!(told, json!([{ "name": "loras", "folders": ["loras", null] }, { "name": "x" }, 7]));
+    let told = folders(json!({ "loras": ["/data/models/loras", 7], "x": 7 }));
+    assert_eq!(told, json!({ "loras": ["loras", null], "x": 7 }));
     let told = stats(json!({ "system": { "os": "posix", "argv": ["main.py", "--listen", "/data"] }, "devices": [] }));
     assert_eq!(told, json!({ "system": { "os": "posix", "argv": [] }, "devices": [] }));
+}
+
+#[test]
+fn what_is_told_keeps_its_order() {
+    let text = r#"{"Z":{"input":{"required":{"seed":["INT"],"cfg":["FLOAT"]}}},"A":{"output":["B","A"],"name":"A"}}"#;
+    assert_eq!(nodes(serde_json::from_str(text).unwrap(), &[], &zoe()).to_string(), text);
+    // A tool of the tests asks for it too, so what the program asks for itself is looked at.
+    let mut asked = include_str!("../../../../../Cargo.toml").lines().filter(|line| line.starts_with("serde_json = "));
+    assert!(asked.any(|line| line.contains("\"preserve_order\"")));
 }
