@@ -19,7 +19,8 @@ const page = byId("main");
 const screen = new Screen(byId("screen"), (typed) => link.type(typed), `Terminal of ${title}`);
 let typing = false;
 let ended = false;
-let began = performance.now() - (Date.now() - new Date(session.started).getTime());
+// Until the first word tells its age.
+let began = performance.now();
 
 const link: Link = new Link(session.id, { bytes: (b, shown) => screen.write(b, shown), word: hear, state: linkState });
 

@@ -18,8 +18,10 @@ import { toast } from "./toasts";
 import { plural } from "./words";
 
 interface List {
-  items: Tool[];
+  /** As the API tells them: `since` goes by the studio's clock, as `now` does. */
+  items: (Omit<Tool, "began"> & { since: number | null })[];
   cards: GraphicsCard[];
+  now: number;
 }
 interface Boot extends List {
   seq: number;
@@ -45,8 +47,9 @@ const notices: Notices = new Notices(byId("notices"), async (path) => {
   }
 });
 
-function draw({ items, cards: graphics }: List): void {
+function draw({ items: told, cards: graphics, now }: List): void {
   drawCards(byId("gpu"), graphics);
+  const items = told.map(({ since, ...tool }): Tool => ({ ...tool, began: since === null ? null : performance.now() - (now - since) }));
   models = items.find((tool) => tool.sets);
   if (models) sets.draw(models);
   for (const tool of items.filter((tool) => !tool.sets)) {

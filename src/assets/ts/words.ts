@@ -19,7 +19,7 @@ export function duration(seconds: number): string {
 /** A running time: 0:07, 12:41, 3:20:07, 2 days 3:20. */
 export function running(seconds: number): string {
   const two = (n: number): string => String(Math.floor(n)).padStart(2, "0");
-  // The clock of a browser may be behind that of the server.
+  // A page's time and the server's are read one after the other.
   const all = Math.max(0, seconds);
   const days = Math.floor(all / 86_400);
   const [h, m, s] = [Math.floor((all % 86_400) / 3600), Math.floor((all % 3600) / 60), all % 60];

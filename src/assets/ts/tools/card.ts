@@ -30,7 +30,8 @@ export interface Tool {
   earlier: string | null;
   by: string | null;
   own: boolean;
-  since: number | null;
+  /** Since when it has stood so: ms of this page's own time, which no clock that is wrong shifts. */
+  began: number | null;
   unseen: boolean;
   why: string | null;
   remedy: string | null;
@@ -193,10 +194,10 @@ export class Card {
 
   /** The time behind the state's word. */
   tick(): void {
-    const { since, state } = this.tool;
+    const { began, state } = this.tool;
     const [kind, word] = stateOf(this.tool);
-    const counts = since !== null && (state === "running" || state === "starting" || state === "installing");
-    this.status.say(kind, counts ? `${word} ${running((Date.now() - since) / 1000)}` : word);
+    const counts = began !== null && (state === "running" || state === "starting" || state === "installing");
+    this.status.say(kind, counts ? `${word} ${running((performance.now() - began) / 1000)}` : word);
   }
 
   busy(act: Act, on: boolean): void {

@@ -64,8 +64,8 @@ export class Sets {
     const told = this.tool && tells(this.tool);
     if (!told) return;
     const [kind, word] = told;
-    const since = this.tool?.state === "installing" ? this.tool.since : null;
-    this.status.say(kind, since === null ? word : `${word}, ${running((Date.now() - since) / 1000)}`);
+    const began = this.tool?.state === "installing" ? this.tool.began : null;
+    this.status.say(kind, began === null ? word : `${word}, ${running((performance.now() - began) / 1000)}`);
   }
 
   /** The button that asks for these says that it was pressed. */

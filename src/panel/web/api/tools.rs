@@ -173,13 +173,15 @@ pub struct ToolList {
     pub(crate) items: Vec<ToolView>,
     /// The graphics cards, and who holds their memory; none where there is no card.
     pub(crate) cards: Vec<Card>,
+    /// Milliseconds since 1970 by the studio's clock, which `since` goes by too.
+    pub(crate) now: i64,
 }
 
 /// The tools as somebody may see them, and the cards that they share.
 pub(crate) async fn everything(app: &App, artist: &Artist) -> Result<ToolList, AppError> {
     let (tools, cards) = tokio::join!(app.tools.list(), app.tools.cards());
     let items = tools?.iter().map(|standing| view(app, artist, standing)).collect();
-    Ok(ToolList { items, cards })
+    Ok(ToolList { items, cards, now: app.clock.ms() })
 }
 
 /// The programs beside the studio. The event stream says `tools` when this answer has changed.
