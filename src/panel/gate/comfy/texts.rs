@@ -6,8 +6,9 @@ use super::types::{Takes, Types, is_any};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Characters, besides letters and digits, of a text that leads nowhere and is no other program's instruction.
-const PLAIN: &str = " _-+./()&!#";
+/// Characters, besides letters and digits, of a text that leads nowhere and is no other program's instruction: those of
+/// models' names, and none of those that begin an option, an address or a profile's folder (`=`, `:`, `;`, `@`, `%`).
+const PLAIN: &str = " _-+./()&!#[],'";
 /// Kinds of outputs that are numbers or switches.
 const NUMBERS: [&str; 4] = ["INT", "FLOAT", "BOOLEAN", "NUMBER"];
 

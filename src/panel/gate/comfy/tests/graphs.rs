@@ -416,9 +416,12 @@ fn what_a_class_does_not_take_is_plain_or_left_out() {
     ] {
         assert_eq!(input("VHS_VideoCombine", "pix_fmt", text.clone()), Ok(Value::Null), "{text}");
     }
-    for plain in
-        [json!("yuv420p10le"), json!(19), json!(true), json!({ "on": true, "lora": "flux/a (v2).safetensors", "strength": 1 })]
-    {
+    for plain in [
+        json!("yuv420p10le"),
+        json!(19),
+        json!(true),
+        json!({ "on": true, "lora": "flux/it's a [v2], (1).safetensors", "strength": 1 }),
+    ] {
         assert_eq!(input("Power Lora Loader (rgthree)", "lora_1", plain.clone()), Ok(plain));
     }
     let text = json!("a cat, \"sitting\": it is");
