@@ -115,12 +115,16 @@ def _targets(labels):
 
 
 def _spoil(x, rng):
-    """Blurs, tints and roughens pictures a little, so that the reader does not lean on perfect pixels."""
-    kind = rng.integers(4)
+    """Blurs, tints, roughens and washes out pictures a little, so that the reader does not lean on perfect pixels."""
+    kind = rng.integers(5)
     if kind == 1:
         x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear")
     elif kind == 2:
         x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    elif kind == 3:
+        # What stands pale before its surroundings, as a model paints it that is not sure, is there all the same.
+        around = F.interpolate(F.avg_pool2d(x, 32), scale_factor=32, mode="bilinear")
+        x = around + rng.uniform(0.5, 1) * (x - around)
     x = x * torch.empty(len(x), 3, 1, 1).uniform_(0.95, 1.05) + torch.empty(len(x), 3, 1, 1).uniform_(-0.04, 0.04)
     return x + rng.uniform(0, 0.06) * torch.randn_like(x)
 
