@@ -15,10 +15,10 @@ use std::{
 /// What a model must reach one day, in per cent of 200 prompts: attribute, score.
 const BAR: [(&str, f64); 3] = [("all", 95.0), ("side", 95.0), ("number", 90.0)];
 /// What the committed weights must reach: attribute, of 40 prompts, of 200. Whoever commits better weights raises these
-/// numbers; nobody lowers them. The weights of 2026-11-27 have 94.3, 96.3 and 89.7 of 40, and 95.6, 93.0 and 93.9 of 200. Where
+/// numbers; nobody lowers them. The weights of 2026-11-27 have 96.4, 96.3 and 93.1 of 40, and 97.0, 93.7 and 97.7 of 200. Where
 /// they may, the floors leave room for two more wrong answers of each kind, since another processor's kernels may change
 /// a pixel.
-const FLOOR: [(&str, f64, f64); 3] = [("all", 93.6, 95.4), ("side", 88.8, 91.6), ("number", 82.7, 92.4)];
+const FLOOR: [(&str, f64, f64); 3] = [("all", 95.7, 96.8), ("side", 88.8, 92.3), ("number", 86.2, 96.2)];
 /// Prompts in an ordinary run.
 const SAMPLE: usize = 40;
 /// A measurer that gives more than this to pictures of other prompts measures nothing.
