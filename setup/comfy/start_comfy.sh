@@ -10,14 +10,15 @@ ready
 umask 002
 
 # The studio's models beside ComfyUI's own. In YAML a quote within single quotes is doubled.
-{
+model_paths() {
   printf "easel:\n  base_path: '%s'\n  is_default: true\n" "${EASEL_MODELS//\'/\'\'}"
   for kind in checkpoints configs loras vae clip_vision style_models embeddings controlnet gligen upscale_models \
     latent_upscale_models hypernetworks photomaker model_patches audio_encoders; do
     printf '  %s: %s\n' "$kind" "$kind"
   done
   printf '  text_encoders: |\n    text_encoders\n    clip\n  diffusion_models: |\n    diffusion_models\n    unet\n'
-} | put "$EASEL_TOOL_DIR/model_paths.yaml"
+}
+put "$EASEL_TOOL_DIR/model_paths.yaml" model_paths
 
 arguments=(--listen "$EASEL_HOST" --port "$EASEL_PORT" --disable-auto-launch --preview-method auto
   --extra-model-paths-config "$EASEL_TOOL_DIR/model_paths.yaml" --multi-user)

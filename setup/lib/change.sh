@@ -17,7 +17,7 @@ PACKAGES_EARLIER=$EASEL_TOOL_DIR/.easel-earlier-packages
 interrupted() { [ ! -f "$CHANGING" ] || value "$CHANGING" change; }
 
 # Writes the note of change $1, with further key=value lines.
-note() { printf '%s\n' "change=$1" "${@:2}" | put "$CHANGING"; }
+note() { put "$CHANGING" printf '%s\n' "change=$1" "${@:2}"; }
 
 # Lets a signal end this script only once what it runs has ended, which got the same signal: whoever goes back must not
 # find a program that still writes.
@@ -46,7 +46,7 @@ begin_install() {
 
 # Ends a change: the tool is installed, in version $1 at commit $2, which may be empty.
 finish() {
-  printf '%s\n' "version=$1" "commit=${2:-}" "at=$(date -u +%Y-%m-%dT%H:%M:%SZ)" | put "$INSTALLED"
+  put "$INSTALLED" printf '%s\n' "version=$1" "commit=${2:-}" "at=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
   # Inside a reinstallation the last word is that one's.
   [ -n "${REINSTALLING:-}" ] || close_change
 }
@@ -69,8 +69,8 @@ keep_earlier() {
   # git throws away in time what no name leads to.
   [ -z "$commit" ] || git -C "$APP" update-ref refs/easel/earlier "$commit"
   rm -f "$EARLIER"
-  [ ! -f "$PACKAGES_BEFORE" ] || put "$PACKAGES_EARLIER" <"$PACKAGES_BEFORE"
-  put "$EARLIER" <"$MARK_BEFORE"
+  [ ! -f "$PACKAGES_BEFORE" ] || put "$PACKAGES_EARLIER" cat "$PACKAGES_BEFORE"
+  put "$EARLIER" cat "$MARK_BEFORE"
 }
 
 # For start scripts: what must be true before the tool can run.
@@ -98,8 +98,8 @@ begin_update() {
       ;;
     *)
       [ -f "$INSTALLED" ] || misconfigured "it is not installed"
-      put "$MARK_BEFORE" <"$INSTALLED"
-      [ ! -d "$APP/venv" ] || frozen "$APP/venv" | put "$PACKAGES_BEFORE"
+      put "$MARK_BEFORE" cat "$INSTALLED"
+      [ ! -d "$APP/venv" ] || put "$PACKAGES_BEFORE" frozen "$APP/venv"
       note update "from=$([ ! -d "$APP/.git" ] || commit_of "$APP")"
       ;;
   esac

@@ -52,5 +52,5 @@ build_swarm() {
   rm -rf "$release"
   mv -T "$release.part" "$release"
   # Its own launcher looks here before it would build again.
-  commit_of "$APP" | put "$APP/src/bin/last_build"
+  put "$APP/src/bin/last_build" commit_of "$APP"
 }

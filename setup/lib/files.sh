@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Files that appear whole or not at all, and folders that move by rename only. Sourced by easel.sh.
 
-# Writes standard input to $1: whole and on the disk, or not at all.
+# Writes what the command $2… says to $1: whole and on the disk, or not at all. Not from a pipe: where a signal ends what
+# writes into one, whoever reads it sees an end like any other, and half would be taken for the whole.
 put() {
-  local new=$1.new
-  cat >"$new"
-  sync "$new"
-  mv -T "$new" "$1"
+  local file=$1 new=$1.new
+  shift
+  "$@" >"$new" && sync "$new" && mv -T "$new" "$file"
 }
 
 # Are two existing paths on one volume, so that a rename moves between them?

@@ -25,6 +25,9 @@ repository_name() { basename "${1%/}" .git; }
 # What version to show for commit, tag or branch $1 that was got into $2.
 version_label() { if [ "$1" = HEAD ]; then git -C "$2" rev-parse --short HEAD; else printf '%s\n' "$1"; fi; }
 
+# What differs in the clone $1 from its commit, as git puts it for programs.
+edits_of() { git -C "$1" status --porcelain -z --untracked-files=all; }
+
 commit_of() { git -C "$1" rev-parse HEAD; }
 
 # Does the clone $1 have the commit $2, or get it now?
@@ -65,7 +68,7 @@ clone_part() {
     git -C "$part" fetch --quiet --depth 1 origin "$3" &&
     git -C "$part" -c advice.detachedHead=false checkout --quiet --detach FETCH_HEAD &&
     git -C "$part" submodule --quiet update --init --recursive --depth 1 &&
-    commit_of "$part" | put "$part/.git/easel-commit"
+    put "$part/.git/easel-commit" commit_of "$part"
 }
 
 # Takes the clone $1 to a commit that it has. Commits made by hand stay reachable as a branch.
@@ -79,7 +82,7 @@ go_to() {
       git -C "$folder" branch --force "kept-by-easel-${here:0:12}" "$here" || return 1
       warn "$name: commit ${here:0:12} was not made by Easel; it is kept as branch kept-by-easel-${here:0:12}"
     fi
-    git -C "$folder" status --porcelain -z --untracked-files=all | put "$edits" || return 1
+    put "$edits" edits_of "$folder" || return 1
     if ! git -C "$folder" -c advice.detachedHead=false checkout --quiet --detach "$2"; then
       rm -f "$edits"
       warn "$name: files that were changed by hand are in the way; nothing was changed there"
@@ -87,7 +90,7 @@ go_to() {
     fi
     rm -f "$edits"
   fi
-  commit_of "$folder" | put "$folder/.git/easel-commit" &&
+  put "$folder/.git/easel-commit" commit_of "$folder" &&
     git -C "$folder" submodule --quiet update --init --recursive --depth 1
 }
 
@@ -101,6 +104,7 @@ settle() {
   while IFS= read -rd '' entry; do
     before[$entry]=1
   done <"$edits"
+  put "$edits.now" edits_of "$folder" || return 1
   while IFS= read -rd '' entry; do
     path=${entry:3}
     [ -z "${before[$entry]:-}" ] || continue
@@ -108,6 +112,6 @@ settle() {
       '??') rm -f "$folder/$path" ;;
       ?[MD]) git -C "$folder" checkout-index --force -- "$path" || return 1 ;;
     esac
-  done < <(git -C "$folder" status --porcelain -z --untracked-files=all)
-  rm -f "$edits"
+  done <"$edits.now"
+  rm -f "$edits" "$edits.now"
 }

@@ -69,5 +69,5 @@ install_node() {
   if [ -f "$folder/install.py" ]; then
     (cd "$folder" && "$APP/venv/bin/python" install.py) || return 1
   fi
-  commit_of "$folder" | put "$folder/.git/easel-installed"
+  put "$folder/.git/easel-installed" commit_of "$folder"
 }

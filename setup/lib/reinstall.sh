@@ -31,7 +31,7 @@ reinstall() {
     step "Putting models, outputs and settings aside"
     put_aside
     REINSTALLING=1 STEPS_BEFORE=1 STEPS_AFTER=1 bash "$script" || die "The new one could not be installed."
-    sed 's/^phase=out$/phase=back/' "$CHANGING" | put "$CHANGING"
+    put "$CHANGING" sed 's/^phase=out$/phase=back/' "$CHANGING"
     trap - EXIT HUP INT TERM
   fi
   # shellcheck disable=SC2034 # read by step
@@ -56,7 +56,7 @@ undo_reinstall() {
 # Writes the note: where things are put aside, and which.
 remember() {
   local backup kind=kept path lines=()
-  if [ -f "$CHANGING" ]; then put "$NOTE_BEFORE" <"$CHANGING"; else rm -f "$NOTE_BEFORE"; fi
+  if [ -f "$CHANGING" ]; then put "$NOTE_BEFORE" cat "$CHANGING"; else rm -f "$NOTE_BEFORE"; fi
   backup=$(backup_folder)
   for path in "$@"; do
     if [ "$path" = -- ]; then

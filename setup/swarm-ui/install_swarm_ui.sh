@@ -19,8 +19,9 @@ build_swarm || die "SwarmUI could not be built."
 step "Telling it where the studio's models are"
 if [ -n "${EASEL_MODELS:-}" ] && [ ! -e "$APP/Data/Settings.fds" ]; then
   mkdir -p "$APP/Data"
-  printf 'Paths:\n\tModelRoot: Models;%s\n\tSDModelFolder: Stable-Diffusion;checkpoints\n\tSDLoraFolder: Lora;loras\n\tSDVAEFolder: VAE;vae\n' \
-    "$EASEL_MODELS" | put "$APP/Data/Settings.fds"
+  put "$APP/Data/Settings.fds" \
+    printf 'Paths:\n\tModelRoot: Models;%s\n\tSDModelFolder: Stable-Diffusion;checkpoints\n\tSDLoraFolder: Lora;loras\n\tSDVAEFolder: VAE;vae\n' \
+    "$EASEL_MODELS"
 fi
 
 finish "$(version_label "${EASEL_VERSION:-HEAD}" "$APP")" "$(commit_of "$APP")"

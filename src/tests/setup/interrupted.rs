@@ -26,8 +26,8 @@ const NODE: (&str, &str) = ("EASEL_PICKS", "ComfyUI-GGUF");
 /// Links of people's: to a folder elsewhere by its full path, and by a way that leads there only from where it lies.
 const LINKS: [(&str, &str); 2] = [("input", "/elsewhere/input"), ("user/shared", "../../shared")];
 
-/// Programs of the same names that count their calls, and at call `place` send a signal to the process group that calls.
-fn counting(folder: &Path, place: usize, signal: &str) -> (String, String) {
+/// Programs of the same names that count their calls; what `act`, a shell command, does is done at call `place`.
+fn counting(folder: &Path, place: usize, act: &str) -> (String, String) {
     let shims = folder.join("shims");
     let _ = fs::remove_dir_all(&shims);
     fs::create_dir_all(&shims).unwrap();
@@ -39,7 +39,7 @@ fn counting(folder: &Path, place: usize, signal: &str) -> (String, String) {
         let Some(real) = real else { continue };
         let shim = shims.join(name);
         let text = format!(
-            "#!/bin/bash\nprintf x >>'{count}'\n[ \"$(/usr/bin/stat -c %s '{count}')\" -ne {place} ] || kill -{signal} 0\nexec {} \"$@\"\n",
+            "#!/bin/bash\nprintf x >>'{count}'\n[ \"$(/usr/bin/stat -c %s '{count}')\" -ne {place} ] || {act}\nexec {} \"$@\"\n",
             real.display()
         );
         fs::write(&shim, text).unwrap();
@@ -50,7 +50,7 @@ fn counting(folder: &Path, place: usize, signal: &str) -> (String, String) {
 
 /// Runs a script that is killed at a place; the calls that were made. 0 is no place: it runs to its end.
 fn killed_at(world: &World, action: &str, more: &[(&str, &str)], place: usize) -> usize {
-    let output = ended_at(world, action, more, place, "KILL");
+    let output = ended_at(world, action, more, place, "kill -KILL 0");
     let out = String::from_utf8_lossy(&output.stderr).into_owned();
     if place == 0 {
         assert!(output.status.success(), "{out}");
@@ -60,9 +60,9 @@ fn killed_at(world: &World, action: &str, more: &[(&str, &str)], place: usize) -
     usize::try_from(fs::metadata(world.at("calls")).unwrap().len()).unwrap()
 }
 
-/// Runs a script that gets a signal at a place.
-fn ended_at(world: &World, action: &str, more: &[(&str, &str)], place: usize, signal: &str) -> Output {
-    let (path, uv) = counting(&world.at(""), place, signal);
+/// Runs a script at a place of which something happens.
+fn ended_at(world: &World, action: &str, more: &[(&str, &str)], place: usize, act: &str) -> Output {
+    let (path, uv) = counting(&world.at(""), place, act);
     world.command("comfy", action, more).env("PATH", path).env("EASEL_UV", uv).output().unwrap()
 }
 
@@ -198,15 +198,20 @@ fn a_reinstallation_that_was_killed_loses_nothing() {
     interrupt("reinstall", &old_release(), true);
 }
 
-/// What the page's "Cancel" and Ctrl-C in its terminal do: a signal to the whole group.
+/// What the page's "Cancel" and Ctrl-C in its terminal do, a signal to the whole group; or the end of the called program
+/// alone, which is what the kernel does when memory runs out.
 fn cancelled(action: &str, check: impl Fn(&World, &str)) {
     let before = old_release();
     let calls = killed_at(&before.again(), action, &[NODE], 0);
-    for (i, place) in places(calls).into_iter().enumerate() {
-        let world = before.again();
+    let all = places(calls).into_iter().enumerate().map(|(i, place)| {
         let signal = ["TERM", "INT", "HUP"][i % 3];
-        let name = format!("{action} ended by {signal} at call {place} of {calls}");
-        let output = ended_at(&world, action, &[NODE], place, signal);
+        (place, format!("ended by {signal}"), format!("kill -{signal} 0"))
+    });
+    let alone = (1..=calls).map(|place| (place, "without its program".to_owned(), "kill -KILL $$".to_owned()));
+    for (place, how, act) in all.chain(alone) {
+        let world = before.again();
+        let name = format!("{action} {how} at call {place} of {calls}");
+        let output = ended_at(&world, action, &[NODE], place, &act);
         assert_no_half(&world, &name);
         assert_kept(&world, &name);
         let installed = world.get("comfy/.easel-installed");

@@ -107,15 +107,16 @@ def _stars(picture, place, rng):
 def _sun(picture, scene, light, x, y):
     low = scene.time in ("evening", "morning")
     radius = 23 if low else 20
-    core = {"morning": colour(1.0, 0.96, 0.74), "evening": colour(1.0, 0.86, 0.46)}.get(
+    # Yellow, where moons are white, and brighter than the deep glow around it: it must stand out from a pink morning too.
+    core = {"morning": colour(1.0, 0.92, 0.50), "evening": colour(1.0, 0.86, 0.46)}.get(
         scene.time, colour(1.0, 0.97, 0.72)
     )
-    halo = {"morning": colour(1.0, 0.88, 0.56), "evening": colour(1.0, 0.58, 0.26)}.get(
+    halo = {"morning": colour(1.0, 0.74, 0.42), "evening": colour(1.0, 0.58, 0.26)}.get(
         scene.time, colour(1.0, 0.93, 0.62)
     )
     d = np.hypot(X - x, Y - y)
     lay(picture, halo, (0.42 if low else 0.28) * np.exp(-((d / 78) ** 2)))
-    lay(picture, mix(halo, core, 0.45), 0.60 * np.exp(-((d / 38) ** 2)))
+    lay(picture, mix(halo, core, 0.15 if scene.time == "morning" else 0.45), 0.60 * np.exp(-((d / 38) ** 2)))
     lay(picture, core, unit(radius - d + 0.5))
 
 
