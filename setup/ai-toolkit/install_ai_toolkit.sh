@@ -27,4 +27,4 @@ npm run build
 step "Preparing its database"
 npm run update_db
 
-finish "$(version_label "${EASEL_VERSION:-HEAD}" "$APP")" "$(commit_of "$APP")"
+finish "${EASEL_VERSION:-HEAD}" "$APP"

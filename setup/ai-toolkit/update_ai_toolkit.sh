@@ -26,4 +26,4 @@ build_pages || die "Its pages could not be built."
 step "Looking whether it can start"
 "$APP/venv/bin/python" -c 'import torch; print("PyTorch", torch.__version__)'
 
-finish "$(version_label "${EASEL_VERSION:-HEAD}" "$APP")" "$(commit_of "$APP")"
+finish "${EASEL_VERSION:-HEAD}" "$APP"

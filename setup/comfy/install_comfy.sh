@@ -34,5 +34,5 @@ step "Looking whether it can start"
 "$APP/venv/bin/python" -c 'import torchaudio' ||
   warn "torchaudio cannot be loaded beside this PyTorch (the line above says why). ComfyUI runs, without its nodes for audio. EASEL_TORCH_INDEX names an index where both go together."
 
-finish "$(version_label "$version" "$APP")" "$(commit_of "$APP")"
+finish "$version" "$APP"
 [ "${#FAILED_NODES[@]}" -eq 0 ] || warn "ComfyUI is installed; these nodes are not: ${FAILED_NODES[*]}. The tool \"Custom nodes\" can try them again."

@@ -19,4 +19,4 @@ packages "$APP/venv" --upgrade --constraint "$HELD_TORCH" --requirement "$APP/re
 step "Looking whether it can start"
 "$APP/venv/bin/python" -c 'import torch, sys; print("PyTorch", torch.__version__, "Python", sys.version.split()[0])'
 
-finish "$(version_label "$version" "$APP")" "$(commit_of "$APP")"
+finish "$version" "$APP"

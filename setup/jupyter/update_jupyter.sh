@@ -11,4 +11,5 @@ packages "$APP/venv" --upgrade "jupyterlab${EASEL_VERSION:+==$EASEL_VERSION}"
 step "Looking whether it can start"
 "$APP/venv/bin/python" -m jupyterlab --version
 
-finish "$(version_of "$APP/venv" jupyterlab)"
+version=$(version_of "$APP/venv" jupyterlab)
+finish "$version"

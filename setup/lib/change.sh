@@ -44,9 +44,16 @@ begin_install() {
   note install
 }
 
-# Ends a change: the tool is installed, in version $1 at commit $2, which may be empty.
+# Ends a change: the tool is installed, in version $1, at the commit of the clone $2 if it comes from one. What cannot be
+# told ends the script here: in an argument it would be taken for nothing.
 finish() {
-  put "$INSTALLED" printf '%s\n' "version=$1" "commit=${2:-}" "at=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  local version=$1 commit='' at
+  if [ -n "${2:-}" ]; then
+    commit=$(commit_of "$2")
+    version=$(version_label "$1" "$2")
+  fi
+  at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  put "$INSTALLED" printf '%s\n' "version=$version" "commit=$commit" "at=$at"
   # Inside a reinstallation the last word is that one's.
   [ -n "${REINSTALLING:-}" ] || close_change
 }
@@ -84,6 +91,7 @@ ready() {
 # update remembered stays: that state worked, the one in between may not. With EASEL_GO_BACK the rest of the script is left
 # out, and the version before the last update comes back.
 begin_update() {
+  local from=''
   finish_reinstall
   if [ "$(interrupted)" = update ] && is_complete; then
     close_change
@@ -100,7 +108,8 @@ begin_update() {
       [ -f "$INSTALLED" ] || misconfigured "it is not installed"
       put "$MARK_BEFORE" cat "$INSTALLED"
       [ ! -d "$APP/venv" ] || put "$PACKAGES_BEFORE" frozen "$APP/venv"
-      note update "from=$([ ! -d "$APP/.git" ] || commit_of "$APP")"
+      [ ! -d "$APP/.git" ] || from=$(commit_of "$APP")
+      note update "from=$from"
       ;;
   esac
   trap 'undo_update $?' EXIT
@@ -125,7 +134,7 @@ go_back() {
   step "Going back to its packages"
   [ ! -f "$PACKAGES_EARLIER" ] || thaw "$APP/venv" "$PACKAGES_EARLIER" || die "Its packages could not be installed."
   "$AFTER_UNDO" || die "The earlier version could not be built."
-  finish "$version" "$commit"
+  finish "$version" ${commit:+"$APP"}
 }
 
 # Runs when an update script ends, however it ends. Whether it is done is said by the note alone: where a signal ends a

@@ -24,4 +24,4 @@ if [ -n "${EASEL_MODELS:-}" ] && [ ! -e "$APP/Data/Settings.fds" ]; then
     "$EASEL_MODELS"
 fi
 
-finish "$(version_label "${EASEL_VERSION:-HEAD}" "$APP")" "$(commit_of "$APP")"
+finish "${EASEL_VERSION:-HEAD}" "$APP"

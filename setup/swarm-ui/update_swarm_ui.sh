@@ -17,4 +17,4 @@ get_repository https://github.com/mcmonkeyprojects/SwarmUI "$APP" "${EASEL_VERSI
 step "Building SwarmUI"
 build_swarm || die "SwarmUI could not be built."
 
-finish "$(version_label "${EASEL_VERSION:-HEAD}" "$APP")" "$(commit_of "$APP")"
+finish "${EASEL_VERSION:-HEAD}" "$APP"

@@ -12,6 +12,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -23,6 +24,8 @@ use tracing_subscriber::{
 
 /// Days of log files that are kept.
 const KEPT_LOGS: usize = 14;
+/// Lines that may wait for the disk. Their places take memory from the start: of so many 256 KiB.
+const WAITING_LINES: usize = 8192;
 
 /// Flags of `serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -114,7 +117,7 @@ fn start_logging(
     format: LogFormat,
     folder: &Path,
     ring: Ring,
-) -> Result<tracing_appender::non_blocking::WorkerGuard, Failure> {
+) -> Result<WorkerGuard, Failure> {
     let parsed = || EnvFilter::try_new(filter).with_context(|| format!("log = \"{filter}\" is not a filter"));
     let filters = [parsed().map_err(config_error)?, parsed().map_err(config_error)?, parsed().map_err(config_error)?];
     let [for_stdout, for_file, for_ring] = filters;
@@ -126,7 +129,7 @@ fn start_logging(
         .max_log_files(KEPT_LOGS)
         .build(folder)
         .with_context(|| format!("opening a log in {}", folder.display()))?;
-    let (writer, guard) = tracing_appender::non_blocking(file);
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(file);
     let as_text = match format {
         LogFormat::Auto => std::io::stdout().is_terminal(),
         LogFormat::Text => true,

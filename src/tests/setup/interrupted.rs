@@ -198,16 +198,16 @@ fn a_reinstallation_that_was_killed_loses_nothing() {
     interrupt("reinstall", &old_release(), true);
 }
 
-/// What the page's "Cancel" and Ctrl-C in its terminal do, a signal to the whole group; or the end of the called program
-/// alone, which is what the kernel does when memory runs out.
-fn cancelled(action: &str, check: impl Fn(&World, &str)) {
+/// What the page's "Cancel" and Ctrl-C in its terminal do, a signal to the whole group; and at the places `alone` the end of
+/// the called program only, which is what the kernel does when memory runs out.
+fn cancelled(action: &str, alone: impl Fn(usize) -> Vec<usize>, check: impl Fn(&World, &str)) {
     let before = old_release();
     let calls = killed_at(&before.again(), action, &[NODE], 0);
     let all = places(calls).into_iter().enumerate().map(|(i, place)| {
         let signal = ["TERM", "INT", "HUP"][i % 3];
         (place, format!("ended by {signal}"), format!("kill -{signal} 0"))
     });
-    let alone = (1..=calls).map(|place| (place, "without its program".to_owned(), "kill -KILL $$".to_owned()));
+    let alone = alone(calls).into_iter().map(|place| (place, "without its program".to_owned(), "kill -KILL $$".to_owned()));
     for (place, how, act) in all.chain(alone) {
         let world = before.again();
         let name = format!("{action} {how} at call {place} of {calls}");
@@ -224,7 +224,8 @@ fn cancelled(action: &str, check: impl Fn(&World, &str)) {
 
 #[test]
 fn an_update_that_is_cancelled_goes_back_by_itself() {
-    cancelled("update", |world, name| {
+    let everywhere = |calls| (1..=calls).collect();
+    cancelled("update", everywhere, |world, name| {
         assert!(!world.at("comfy/.easel-changing").exists(), "{name}: what worked a minute ago cannot be started");
         assert!(world.get("comfy/.easel-installed").starts_with("version="), "{name}");
     });
@@ -232,7 +233,7 @@ fn an_update_that_is_cancelled_goes_back_by_itself() {
 
 #[test]
 fn a_reinstallation_that_is_cancelled_goes_back_by_itself_or_has_the_new_one_whole() {
-    cancelled("reinstall", |world, name| {
+    cancelled("reinstall", places, |world, name| {
         let note = world.get("comfy/.easel-changing");
         assert!(note.is_empty() || note.contains("phase=back\n"), "{name}: {note}");
         assert!(!note.is_empty() || !world.at("comfy/app.old").exists(), "{name}");
