@@ -112,12 +112,7 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
 
 /// Standard output as `format` says, JSON lines in `folder`, one file a day, and the newest lines in `ring`. The guard
 /// writes the rest of the log when it is dropped.
-fn start_logging(
-    filter: &str,
-    format: LogFormat,
-    folder: &Path,
-    ring: Ring,
-) -> Result<WorkerGuard, Failure> {
+fn start_logging(filter: &str, format: LogFormat, folder: &Path, ring: Ring) -> Result<WorkerGuard, Failure> {
     let parsed = || EnvFilter::try_new(filter).with_context(|| format!("log = \"{filter}\" is not a filter"));
     let filters = [parsed().map_err(config_error)?, parsed().map_err(config_error)?, parsed().map_err(config_error)?];
     let [for_stdout, for_file, for_ring] = filters;

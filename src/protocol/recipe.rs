@@ -51,6 +51,30 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// A plain recipe of one small picture: for examples and tests, which say how theirs differ.
+    pub fn example() -> Recipe {
+        Recipe {
+            model: "tiny".into(),
+            prompt: "a lake".into(),
+            negative_prompt: String::new(),
+            width: 64,
+            height: 64,
+            steps: 4,
+            guidance: 5.0,
+            sampler: Sampler::Euler,
+            schedule: Schedule::Plain,
+            eta: 0.0,
+            guidance_rescale: 0.0,
+            clip_skip: 1,
+            seed: 1,
+            batch: 1,
+            strength: None,
+            image: None,
+            mask: None,
+            format: Format::Png,
+        }
+    }
+
     /// The recipe of picture `index` alone: what is written into that picture's file.
     pub fn of_picture(&self, index: u32) -> Recipe {
         Recipe { seed: self.seed.wrapping_add(u64::from(index)), batch: 1, ..self.clone() }

@@ -107,29 +107,9 @@ impl Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{Format, Sampler, Schedule};
 
     fn recipe(width: u32) -> Recipe {
-        Recipe {
-            model: "m".into(),
-            prompt: String::new(),
-            negative_prompt: String::new(),
-            width,
-            height: 256,
-            steps: 10,
-            guidance: 3.0,
-            sampler: Sampler::Euler,
-            schedule: Schedule::Plain,
-            eta: 0.0,
-            guidance_rescale: 0.0,
-            clip_skip: 1,
-            seed: 1,
-            batch: 1,
-            strength: None,
-            image: None,
-            mask: None,
-            format: Format::Png,
-        }
+        Recipe { width, height: 256, steps: 10, guidance: 3.0, ..Recipe::example() }
     }
 
     fn run(memory: &mut Memory, width: u32, step: f32, ending: f32) -> Vec<f32> {

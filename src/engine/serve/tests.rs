@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Inputs, Picture, Step};
 use media::encode;
-use protocol::{Format, JobId, Recipe, Sampler, Schedule};
+use protocol::{JobId, Recipe};
 use std::{
     fs,
     io::Write,
@@ -134,26 +134,7 @@ fn write_model(folder: &Path) {
 }
 
 fn recipe(prompt: &str, steps: u32, batch: u32) -> Recipe {
-    Recipe {
-        model: "tiny".into(),
-        prompt: prompt.into(),
-        negative_prompt: String::new(),
-        width: 64,
-        height: 32,
-        steps,
-        guidance: 7.5,
-        sampler: Sampler::Euler,
-        schedule: Schedule::Plain,
-        eta: 0.0,
-        guidance_rescale: 0.0,
-        clip_skip: 1,
-        seed: 40,
-        batch,
-        strength: None,
-        image: None,
-        mask: None,
-        format: Format::Png,
-    }
+    Recipe { prompt: prompt.into(), height: 32, steps, guidance: 7.5, seed: 40, batch, ..Recipe::example() }
 }
 
 #[test]

@@ -56,12 +56,11 @@ fn measured(bytes: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::job::tests::recipe;
 
     #[test]
     fn what_was_seen_scales_with_the_work() {
         let mut rates = Rates::default();
-        let small = recipe();
+        let small = Recipe::example();
         rates.learn(&small, 2.0);
         assert!((rates.seconds(&small, |_| None) - 2.0).abs() < 1e-9);
         let large = Recipe { width: 128, batch: 2, ..small.clone() };
@@ -71,7 +70,7 @@ mod tests {
     }
     #[test]
     fn a_model_never_seen_is_guessed_from_its_size_and_from_the_others() {
-        let (small, large) = (recipe(), Recipe { model: "large".into(), ..recipe() });
+        let (small, large) = (Recipe::example(), Recipe { model: "large".into(), ..Recipe::example() });
         let bytes = |id: &str| match id {
             "large" => Some(2_100_000_000),
             "gone" => None,

@@ -1,8 +1,8 @@
 //! Whole jobs against a real store and a played engine: turns, deaths, restarts, cancelling.
 
 use super::*;
-use crate::{engine_client::EngineStatus, jobs::job::tests::recipe};
-use protocol::{BUILD_ID, FromEngine, Problem, ToEngine, frame};
+use crate::engine_client::EngineStatus;
+use protocol::{BUILD_ID, FromEngine, Problem, Recipe, ToEngine, frame};
 use std::path::Path;
 use supervise::{Exit, Launch, Policy, Scripted, ScriptedSpawner};
 use tokio::{
@@ -37,7 +37,7 @@ impl Studio {
     }
 
     async fn submit(&self, profile: &str, prompt: &str) -> JobId {
-        let recipe = Recipe { prompt: prompt.into(), batch: 2, ..recipe() };
+        let recipe = Recipe { prompt: prompt.into(), batch: 2, ..Recipe::example() };
         self.jobs.submit(&profile.parse().unwrap(), recipe, None).await.unwrap().id
     }
 
@@ -244,11 +244,11 @@ async fn the_same_key_is_the_same_job() {
     let studio = Studio::open(folder.path()).await;
     let ada: ProfileId = "ada".parse().unwrap();
     let key = |request: &str| Some(Key { key: "k".into(), request: request.into() });
-    let first = studio.jobs.submit(&ada, recipe(), key("1")).await.unwrap();
-    assert_eq!(studio.jobs.submit(&ada, recipe(), key("1")).await.unwrap().id, first.id);
-    assert!(matches!(studio.jobs.submit(&ada, recipe(), key("2")).await, Err(SubmitError::KeyReused)));
+    let first = studio.jobs.submit(&ada, Recipe::example(), key("1")).await.unwrap();
+    assert_eq!(studio.jobs.submit(&ada, Recipe::example(), key("1")).await.unwrap().id, first.id);
+    assert!(matches!(studio.jobs.submit(&ada, Recipe::example(), key("2")).await, Err(SubmitError::KeyReused)));
     let bob = "bob".parse().unwrap();
-    assert_ne!(studio.jobs.submit(&bob, recipe(), key("1")).await.unwrap().id, first.id);
+    assert_ne!(studio.jobs.submit(&bob, Recipe::example(), key("1")).await.unwrap().id, first.id);
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_job_is_taken_only_with_the_pictures_that_it_needs() {
     let upload = studio.parts.uploads.whole(&ada, media::thumb::thumbnail(&pixels).unwrap()).await.unwrap();
     let image = Some(ImageRef::Upload(upload.sha256));
     let key = Key { key: "k".into(), request: "1".into() };
-    let wanted = Recipe { strength: Some(0.5), image: image.clone(), ..recipe() };
+    let wanted = Recipe { strength: Some(0.5), image: image.clone(), ..Recipe::example() };
     let lacking = Recipe { mask: Some(ImageRef::Upload("0".repeat(64))), ..wanted.clone() };
     let refused = studio.jobs.submit(&ada, lacking, Some(key.clone())).await;
     assert!(matches!(refused, Err(SubmitError::NoPicture("mask", _))), "{refused:?}");

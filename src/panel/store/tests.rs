@@ -7,7 +7,7 @@ use crate::{
     jobs::JobState,
     users::ProfileId,
 };
-use protocol::{Format, JobId, Recipe, Sampler, Schedule};
+use protocol::{JobId, Recipe};
 use std::{
     fs,
     path::Path,
@@ -19,26 +19,7 @@ fn ada() -> ProfileId {
 }
 
 fn recipe() -> Recipe {
-    Recipe {
-        model: "tiny".into(),
-        prompt: "A lake under a red sky".into(),
-        negative_prompt: String::new(),
-        width: 256,
-        height: 256,
-        steps: 20,
-        guidance: 5.0,
-        sampler: Sampler::Euler,
-        schedule: Schedule::Plain,
-        eta: 0.0,
-        guidance_rescale: 0.0,
-        clip_skip: 1,
-        seed: 1,
-        batch: 1,
-        strength: None,
-        image: None,
-        mask: None,
-        format: Format::Png,
-    }
+    Recipe { prompt: "A lake under a red sky".into(), width: 256, height: 256, ..Recipe::example() }
 }
 
 fn artifact(n: u32) -> Artifact {

@@ -8,7 +8,7 @@ use crate::{
     registry,
     weights::{self, Tensors, folder::Folder, single_file::SingleFile},
 };
-use protocol::{Format, Recipe, Sampler, Schedule};
+use protocol::{Recipe, Sampler};
 use safetensors::tensor::TensorView;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,24 +39,17 @@ fn loaded(parts: Parts, threads: usize) -> StableDiffusion {
 
 fn recipe() -> Recipe {
     Recipe {
-        model: "tiny".into(),
         prompt: "a (red:1.3) fox".into(),
-        negative_prompt: String::new(),
         width: 40,
         height: 56,
         steps: 3,
         guidance: 4.0,
         sampler: Sampler::EulerA,
-        schedule: Schedule::Plain,
-        eta: 0.0,
         guidance_rescale: 0.5,
         clip_skip: 2,
         seed: 77,
         batch: 3,
-        strength: None,
-        image: None,
-        mask: None,
-        format: Format::Png,
+        ..Recipe::example()
     }
 }
 

@@ -1,30 +1,6 @@
 //! What a start costs.
 
 use super::*;
-use protocol::{Format, Sampler, Schedule};
-
-pub(in crate::jobs) fn recipe() -> Recipe {
-    Recipe {
-        model: "tiny".into(),
-        prompt: "a lake".into(),
-        negative_prompt: String::new(),
-        width: 64,
-        height: 64,
-        steps: 4,
-        guidance: 5.0,
-        sampler: Sampler::Euler,
-        schedule: Schedule::Plain,
-        eta: 0.0,
-        guidance_rescale: 0.0,
-        clip_skip: 1,
-        seed: 1,
-        batch: 1,
-        strength: None,
-        image: None,
-        mask: None,
-        format: Format::Png,
-    }
-}
 
 pub(in crate::jobs) fn job(id: u32, profile: &str) -> Job {
     Job {
@@ -37,7 +13,7 @@ pub(in crate::jobs) fn job(id: u32, profile: &str) -> Job {
         starts: 0,
         engine_deaths: 0,
         cancel: false,
-        recipe: recipe(),
+        recipe: Recipe::example(),
     }
 }
 

@@ -5,33 +5,10 @@ use super::studio::{Request, Studio};
 use crate::artifacts::NewPicture;
 use crate::control::{Control, Reply};
 use crate::web::{Route, TABLE, Who};
-use protocol::{Format, Recipe, Sampler, Schedule};
+use protocol::Recipe;
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n[[user]]\nname = \"Mateo\"\n[[user]]\nname = \"Gone\"\n\
      [[user]]\nname = \"Ada\"\nrole = \"admin\"\n";
-
-fn recipe() -> Recipe {
-    Recipe {
-        model: "tiny".into(),
-        prompt: "a lake".into(),
-        negative_prompt: String::new(),
-        width: 64,
-        height: 64,
-        steps: 4,
-        guidance: 5.0,
-        sampler: Sampler::Euler,
-        schedule: Schedule::Plain,
-        eta: 0.0,
-        guidance_rescale: 0.0,
-        clip_skip: 1,
-        seed: 1,
-        batch: 1,
-        strength: None,
-        image: None,
-        mask: None,
-        format: Format::Png,
-    }
-}
 
 /// What Zoe has: a job, a picture, a reference picture, an upload that is under way, a dataset with a picture and another
 /// on its way.
@@ -48,8 +25,9 @@ struct Belongings {
 impl Belongings {
     async fn of_zoe(studio: &Studio) -> Belongings {
         let zoe = studio.app.users.find("zoe").unwrap().id;
-        let job = studio.app.jobs.submit(&zoe, recipe(), None).await.unwrap().id;
-        let picture = NewPicture { index: 0, width: 64, height: 64, file: vec![1; 9], thumb: vec![1; 9], recipe: recipe() };
+        let job = studio.app.jobs.submit(&zoe, Recipe::example(), None).await.unwrap().id;
+        let picture =
+            NewPicture { index: 0, width: 64, height: 64, file: vec![1; 9], thumb: vec![1; 9], recipe: Recipe::example() };
         studio.app.artifacts.publish(&zoe, &job, picture).await.unwrap();
         let pixels = media::Rgb8::new(8, 8, vec![90; 8 * 8 * 3]).unwrap();
         let file = media::thumb::thumbnail(&pixels).unwrap();
