@@ -74,9 +74,13 @@ function draw(): void {
 
 // ── Submitting ──
 let submissions = 0;
-async function submit(chosen?: Draft): Promise<void> {
+/** Whether it was taken. */
+async function submit(chosen?: Draft): Promise<boolean> {
   // What is plainly wrong is said here, before anything is sent or put away.
-  if (!chosen && form.check()) return showWrong();
+  if (!chosen && form.check()) {
+    showWrong();
+    return false;
+  }
   const wanted = chosen ?? form.read();
   submissions += 1;
   const temporary = `sending-${submissions}`;
@@ -89,9 +93,11 @@ async function submit(chosen?: Draft): Promise<void> {
     words.used(wanted.prompt ?? "");
     if (!chosen) form.nextSeed();
     form.complain([]);
+    return true;
   } catch (e) {
     jobs.refused(temporary);
     refuse(e);
+    return false;
   }
 }
 
@@ -271,12 +277,12 @@ function putAway(): boolean {
   return true;
 }
 
-/** The same recipe once more, out of the failed job's place. */
+/** The same recipe once more; the failed job goes when that is taken. */
 async function again(): Promise<void> {
   const job = jobs.seen;
   if (!job || !("state" in job)) return;
-  jobs.forget(job.id);
-  await submit(job.recipe);
+  if (await submit(job.recipe)) jobs.forget(job.id);
+  else jobs.look({ kind: "job", id: job.id });
 }
 
 /** What the gallery or a picture's page handed over: settings, a reference, a mask to paint. */

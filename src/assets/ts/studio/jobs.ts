@@ -136,7 +136,8 @@ export class Jobs {
     return () => {
       this.gone.delete(id);
       if (!picture || this.picture(id)) return;
-      this.pictures.splice(at, 0, picture);
+      // Others may have come meanwhile.
+      this.add(picture);
       this.look({ kind: "picture", id });
     };
   }
@@ -197,10 +198,15 @@ export class Jobs {
     if (this.picture(artifact.id) || this.gone.has(artifact.id)) return;
     const recipe = artifact.recipe ?? (of && { ...of, seed: of.seed + artifact.index, batch: 1 });
     if (!recipe) return;
-    this.pictures.push({ ...artifact, recipe });
     this.looking ??= { kind: "picture", id: artifact.id };
-    this.pictures.sort((a, b) => (a.job === b.job ? a.index - b.index : a.job < b.job ? 1 : -1));
+    this.add({ ...artifact, recipe });
     this.pictures.length = Math.min(this.pictures.length, LATEST);
+  }
+
+  /** Puts a picture where it belongs. */
+  private add(picture: Picture): void {
+    this.pictures.push(picture);
+    this.pictures.sort((a, b) => (a.job === b.job ? a.index - b.index : a.job < b.job ? 1 : -1));
   }
 
   private takeLive(event: Extract<StreamEvent, { job: string }>): void {
