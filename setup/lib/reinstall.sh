@@ -110,15 +110,20 @@ put_back() {
     mv -T "$OLD" "$APP"
   fi
   while IFS= read -r path; do
-    ! there "$backup/$path" || merge "$backup/$path" "$APP/$path" || left_behind "$backup/$path"
+    take_back "$backup/$path" "$APP/$path"
   done < <(value "$CHANGING" kept && value "$CHANGING" aside)
   [ ! -f "$INSTALLED_BEFORE" ] || mv -fT "$INSTALLED_BEFORE" "$INSTALLED"
   if [ -f "$NOTE_BEFORE" ]; then mv -fT "$NOTE_BEFORE" "$CHANGING"; else rm -f "$CHANGING"; fi
   clear_backup "$backup"
 }
 
-# One thing that does not come back must not keep the tool from ever being whole again: it is told, and stays.
-left_behind() { warn "not all of $1 could be moved back; what is left lies there"; }
+# What is at $1, if anything, comes back to $2. A second try finds only what the first could not move, which may have been
+# a passing trouble. One thing that does not come back must not keep the tool from ever being whole again: it is told, and
+# stays.
+take_back() {
+  ! there "$1" || merge "$1" "$2" || ! there "$1" || merge "$1" "$2" ||
+    warn "not all of $1 could be moved back; what is left lies there"
+}
 
 # Takes away what of a backup is empty.
 clear_backup() { [ ! -d "$1" ] || find "$1" -depth -type d -empty -delete; }
@@ -128,7 +133,7 @@ bring_back() {
   local backup path
   backup=$(value "$CHANGING" backup)
   while IFS= read -r path; do
-    ! there "$backup/$path" || merge "$backup/$path" "$APP/$path" || left_behind "$backup/$path"
+    take_back "$backup/$path" "$APP/$path"
   done < <(value "$CHANGING" kept)
   rm -rf "$OLD"
   "$AFTER_BACK" || die "What came back could not be made ready for the new version. Running this again tries it again."
