@@ -14,6 +14,8 @@ interface Question {
   bad?: boolean;
   keep?: string;
   run: () => Promise<void>;
+  /** Another answer: a button in the body, which closes the dialog as yes does. */
+  other?: { button: HTMLButtonElement; run: () => Promise<void> };
 }
 
 /** A dialog that closes when what it asks is done; what goes wrong is said in it. The focus is on the safe button. */
@@ -31,11 +33,17 @@ export function ask(question: Question): void {
     make("div", { class: "acts" }, keep, confirm),
   );
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "question" }, make("h2", { id: "question" }, question.title), form);
-  const act = async (): Promise<void> => {
-    confirm.setAttribute("aria-busy", "true");
-    confirm.disabled = true;
+  let busy = false;
+  const act = async (button: HTMLButtonElement, run: () => Promise<void>): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    // Not switched off: it would lose the focus.
+    button.ariaBusy = "true";
+    // What is said again is heard again.
+    problem.hidden = true;
+    setText(problem, "");
     try {
-      await question.run();
+      await run();
       dialog.close();
     } catch (e) {
       // It may have been closed meanwhile, by Esc say: then there is nothing left to write into.
@@ -43,13 +51,15 @@ export function ask(question: Question): void {
       setText(problem, wordsOf(e));
       problem.hidden = false;
     }
-    confirm.removeAttribute("aria-busy");
-    confirm.disabled = false;
+    button.ariaBusy = null;
+    busy = false;
   };
   form.addEventListener("submit", (e) => {
     e.preventDefault();
-    void act();
+    void act(confirm, question.run);
   });
+  const { other } = question;
+  other?.button.addEventListener("click", () => void act(other.button, other.run));
   keep.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

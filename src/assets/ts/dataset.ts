@@ -126,13 +126,17 @@ function remove(picture: Picture): void {
   drop(picture.id);
   drawFacts();
   if (hadFocus) next?.querySelector("textarea")?.focus();
+  const removing = request(`/dataset-pictures/${picture.id}`, { method: "DELETE" });
   const back = (): void => {
-    request(`/dataset-pictures/${picture.id}/restore`, { method: "POST" })
+    // What is not removed yet cannot be brought back; what was refused is told below.
+    removing
+      .catch(() => {})
+      .then(() => request(`/dataset-pictures/${picture.id}/restore`, { method: "POST" }))
       .then(refresh)
       .catch((e: unknown) => toast(wordsOf(e), { bad: true }));
   };
   toast(`${picture.name} is removed.`, { action: { label: "Undo", run: back } });
-  request(`/dataset-pictures/${picture.id}`, { method: "DELETE" })
+  removing
     .then(() => sizes.ask())
     .catch((e: unknown) => {
       toast(wordsOf(e), { bad: true });
@@ -178,7 +182,6 @@ function start(): void {
   on("model", () => askModel({ ...dataset, pictures: cards.size }, boot.vision, boot.instruction));
   on("only-empty", () => {
     onlyEmpty = !onlyEmpty;
-    byId("only-empty").setAttribute("aria-pressed", String(onlyEmpty));
     filter();
     drawFacts();
   });

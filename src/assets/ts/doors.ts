@@ -1,5 +1,6 @@
 // The doors: show what is typed, count a wait down, fill a key from a link's fragment.
 
+import { startBusy } from "./busy";
 import { all, setText } from "./dom";
 import { duration } from "./words";
 
@@ -43,13 +44,14 @@ function startWait(root: ParentNode = document): void {
 }
 
 /** A sent form says so at once: the answer of a slow hash takes up to half a second. */
-function startBusy(): void {
+function startSending(): void {
   for (const form of all<HTMLFormElement>("form[method=post]")) {
-    form.addEventListener("submit", () => {
-      const button = form.querySelector<HTMLButtonElement>("button[type=submit]");
-      if (button) setTimeout(() => button.setAttribute("aria-busy", "true"));
-    });
+    form.addEventListener("submit", () => form.querySelector("button[type=submit]")?.setAttribute("aria-busy", "true"));
   }
+  // A page that the browser kept and shows again has sent nothing yet.
+  addEventListener("pageshow", () => {
+    for (const button of all("[aria-busy]")) button.removeAttribute("aria-busy");
+  });
 }
 
 /** A guess that was wrong leaves what was typed in its field: only the error of the page that came back is taken. */
@@ -65,7 +67,8 @@ function startGuesses(): void {
 async function guess(form: HTMLFormElement): Promise<void> {
   const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
   const answer = await fetch(form.action, { method: "POST", credentials: "same-origin", body }).catch(() => null);
-  const page = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
+  const text = await answer?.text().catch(() => "");
+  const page = new DOMParser().parseFromString(text ?? "", "text/html");
   const error = page.querySelector(`form[action="${form.getAttribute("action") ?? ""}"] .error`);
   // Let in; or the door itself has changed meanwhile.
   if (answer?.ok && (answer.redirected || !error)) {
@@ -95,6 +98,7 @@ function failure(answer: Response | null, id: string): HTMLElement {
 startShow();
 startWait();
 startBusy();
+startSending();
 startGuesses();
 
 /** A link carries its ticket in the fragment, which no server and no log sees; here it becomes a form's field. */

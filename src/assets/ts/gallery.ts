@@ -84,6 +84,8 @@ function showMonth(top: number): void {
 }
 
 let retry = 0;
+/** Since when there is no answer. */
+let silent: string | null = null;
 async function load(): Promise<void> {
   clearTimeout(retry);
   // A skeleton would only flash when the answer is quick.
@@ -93,6 +95,7 @@ async function load(): Promise<void> {
   }, 150);
   try {
     await source.load(filter());
+    silent = null;
     if (!filtered()) total = source.entries.length;
     show();
   } catch (e) {
@@ -105,7 +108,7 @@ async function load(): Promise<void> {
 
 function fail(error: ApiError): void {
   const wait = 5;
-  if (source.entries.length > 0 && error.unreachable) {
+  if (source.entries.length > 0 && error.unanswered) {
     retry = setTimeout(() => void load(), wait * 1000);
     return;
   }
@@ -114,9 +117,9 @@ function fail(error: ApiError): void {
   byId("failed").hidden = false;
   setText(byId("count"), "");
   let left = wait;
-  const since = hour(new Date());
+  silent = error.unanswered ? (silent ?? hour(new Date())) : null;
   const tick = (): void => {
-    const why = error.unreachable ? `Easel does not answer since ${since}.` : error.message;
+    const why = silent ? `Easel has not answered since ${silent}.` : error.message;
     setText(byId("failed-text"), `${why} Nothing is lost: it tries again by itself.`);
     setText(byId("failed-next"), `Next in ${left} s.`);
     left -= 1;

@@ -5,6 +5,7 @@ import { circleAlert, hourglass } from "easel:icons";
 import { get, send, wordsOf } from "./api";
 import { icon, make, setText } from "./dom";
 import { listen } from "./events";
+import { whileSeen } from "./live";
 import { toast } from "./toasts";
 import { running } from "./words";
 
@@ -61,7 +62,7 @@ class Countdown {
     const told = notices.find((one) => one.left !== undefined);
     this.element.hidden = told?.left === undefined;
     if (told?.left === undefined) return;
-    // By the server's clock: the browser's may be wrong.
+    // A span and no time of day: the browser's clock may be wrong, but goes on while the machine sleeps.
     this.until = Date.now() + told.left;
     setText(this.text, `${told.title} ${told.text}`);
     this.tick();
@@ -88,13 +89,10 @@ class Countdown {
 export function startNotices(): void {
   if (!("pod" in document.body.dataset)) return;
   const countdown = new Countdown();
-  const look = async (): Promise<void> => {
-    try {
-      countdown.show(await fetchAll());
-    } catch {
-      // A lost connection is told by the stream; with it comes the next look.
-    }
-  };
+  const look = whileSeen(
+    () => null,
+    async () => countdown.show(await fetchAll()),
+  );
   void look();
   listen(null, (event) => {
     if (event.type === "notices") void look();

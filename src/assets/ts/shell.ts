@@ -1,6 +1,8 @@
 // Every page behind the door: theme, menus, keys, undo.
 
-import { setText } from "./dom";
+import { get } from "./api";
+import { startBusy } from "./busy";
+import { debounce, setText } from "./dom";
 import { keys, startKeys } from "./keys";
 import { startMenus } from "./menus";
 import { startNotices } from "./notices";
@@ -19,12 +21,15 @@ keys({
     return true;
   },
 });
-/** Admin mode counts down, and begins anew with whatever changes something. At its end the page starts again. */
+/** What is changed quickly, one thing after the other, is one question. */
+const ASK_MS = 1_000;
+
+/** Admin mode counts down. Only what needs it begins it anew, which the server knows: it is asked after whatever changes
+ * something. At its end the page starts again. */
 function startMinutes(): void {
   const form = document.querySelector<HTMLElement>("[data-minutes]");
   const shown = form?.querySelector("[data-minutes-left]");
   if (!form || !shown) return;
-  const WHOLE = 30;
   let until = Date.now() + Number(form.dataset.minutes) * 60_000;
   const tick = (): void => {
     const left = Math.ceil((until - Date.now()) / 60_000);
@@ -33,10 +38,13 @@ function startMinutes(): void {
     if (until + 2_000 < Date.now()) location.reload();
   };
   setInterval(tick, 5_000);
-  addEventListener("easel:used", () => {
-    until = Date.now() + WHOLE * 60_000;
+  const ask = async (): Promise<void> => {
+    const { admin_minutes } = await get<{ admin_minutes: number | null }>("/me");
+    until = Date.now() + (admin_minutes ?? 0) * 60_000;
     tick();
-  });
+  };
+  // Where no answer comes, it counts on.
+  addEventListener("easel:used", debounce(ASK_MS, () => void ask().catch(() => {})));
 }
 
 /** Where the pages do not fit into the bar, the one that is open is seen. */
@@ -47,6 +55,7 @@ function showPage(): void {
 }
 
 showPage();
+startBusy();
 startKeys();
 startMinutes();
 startTheme();

@@ -39,7 +39,7 @@ export class Stream {
     if (this.source || this.retryTimer) return;
     this.last ??= after;
     // What was true when it stopped says nothing of now: somebody else may have logged in since.
-    this.link = "open";
+    this.say("open");
     this.open();
   }
 

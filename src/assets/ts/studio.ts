@@ -74,7 +74,7 @@ function draw(): void {
 
 // ── Submitting ──
 let submissions = 0;
-/** Whether it was taken. */
+/** Answers whether the server has it. */
 async function submit(chosen?: Draft): Promise<boolean> {
   // What is plainly wrong is said here, before anything is sent or put away.
   if (!chosen && form.check()) {
@@ -87,16 +87,22 @@ async function submit(chosen?: Draft): Promise<boolean> {
   reference.closePainter();
   jobs.submit(temporary, recipeOf(wanted));
   closeSettings();
+  const asked = chosen ?? reference.ready().then((part) => ({ ...wanted, ...part }));
+  // At once: pressed twice, it makes two pictures, and not one of them twice.
+  const takeBack = chosen ? (): void => {} : form.nextSeed();
   try {
-    const id = await submitJob(chosen ?? { ...wanted, ...(await reference.ready()) });
+    const id = await submitJob(await asked);
     jobs.submitted(temporary, id);
     words.used(wanted.prompt ?? "");
-    if (!chosen) form.nextSeed();
-    form.complain([]);
+    if (!chosen) form.complain([]);
+    estimates.refresh();
     return true;
   } catch (e) {
     jobs.refused(temporary);
-    refuse(e);
+    takeBack();
+    // What is wrong with the recipe of a job is not said of what stands in the form.
+    if (chosen) toast(wordsOf(e), { bad: true });
+    else refuse(e);
     return false;
   }
 }
@@ -277,12 +283,12 @@ function putAway(): boolean {
   return true;
 }
 
-/** The same recipe once more; the failed job goes when that is taken. */
+/** The same recipe once more, in the failed job's place: that one stays until the server has the new one. */
 async function again(): Promise<void> {
   const job = jobs.seen;
   if (!job || !("state" in job)) return;
   if (await submit(job.recipe)) jobs.forget(job.id);
-  else jobs.look({ kind: "job", id: job.id });
+  else if (jobs.jobs.has(job.id)) jobs.look({ kind: "job", id: job.id });
 }
 
 /** What the gallery or a picture's page handed over: settings, a reference, a mask to paint. */

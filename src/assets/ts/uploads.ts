@@ -41,6 +41,13 @@ export async function upload(file: Blob, progress: (share: number) => void = () 
 /** Whether going on from where the server is may help: the connection is away, or another offset is wanted. */
 const passes = (e: unknown): boolean => e instanceof ApiError && (e.unanswered || e.status === 409);
 
+/** What was changed or moved since it was chosen cannot be read any more, which a browser tells as it tells a lost connection. */
+async function readable(file: Blob): Promise<void> {
+  await file.arrayBuffer().catch(() => {
+    throw new Error("The file was changed or moved on this computer meanwhile. Choose it again.");
+  });
+}
+
 /** Sends a file from `at` on, however often the connection is lost; the reply to its last piece. Where all is there and only
  * that reply was lost, an empty piece asks for it once more. */
 export async function pieces<T extends object>({ path, file, at, isLast, ...more }: Sending<T>): Promise<T> {
@@ -65,7 +72,9 @@ export async function pieces<T extends object>({ path, file, at, isLast, ...more
       rest = AGAIN_FIRST_MS;
       progress(at / file.size);
     } catch (e) {
-      if (!passes(e) || performance.now() - answered > patience) throw e;
+      if (!passes(e)) throw e;
+      await readable(file.slice(at, at + 1));
+      if (performance.now() - answered > patience) throw e;
       await pause(rest, signal ?? undefined);
       rest = Math.min(rest * 2, AGAIN_MAX_MS);
       lost = true;

@@ -10,7 +10,7 @@ use thirtyfour::By;
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n";
 const PICTURES: &str = "return document.querySelectorAll('#latest li[data-id]').length";
-const JOBS: &str = "return fetch('/api/v1/jobs').then(r => r.json()).then(j => j.items)";
+pub(super) const JOBS: &str = "return fetch('/api/v1/jobs').then(r => r.json()).then(j => j.items)";
 
 /// From now on the page's questions pass by `hooks`: each takes `left` of those of its method whose address holds `part`, and
 /// `run` answers in place of the panel, which `go` asks.
@@ -20,7 +20,7 @@ const HOOKS: &str = "const ask = window.fetch; window.hooks = []; window.lose = 
     if (!hook) return ask(what, options); hook.left -= 1; return hook.run(() => ask(what, options)); }; return true";
 
 /// The next `left` questions of this method to an address with this part are answered by a script.
-async fn hook(b: &Browser, method: &str, part: &str, left: u32, run: &str) {
+pub(super) async fn hook(b: &Browser, method: &str, part: &str, left: u32, run: &str) {
     if b.run("return window.hooks === undefined").await == json!(true) {
         b.run(HOOKS).await;
     }
@@ -52,7 +52,7 @@ async fn press(b: &Browser, key: &str, ctrl: bool, repeats: u32) {
 }
 
 /// Makes one picture and waits until it hangs.
-async fn make(b: &Browser, prompt: &str) {
+pub(super) async fn make(b: &Browser, prompt: &str) {
     let before = b.run(PICTURES).await.as_u64().unwrap();
     b.fill("#prompt", prompt).await;
     b.click("#generate").await;
@@ -61,7 +61,7 @@ async fn make(b: &Browser, prompt: &str) {
 }
 
 /// A PNG that says nothing, as large as its pixels.
-fn noise(folder: &Path, name: &str, width: u32, height: u32) -> PathBuf {
+pub(super) fn noise(folder: &Path, name: &str, width: u32, height: u32) -> PathBuf {
     let mut state = u64::from(width * 31 + height);
     let picture = image::RgbImage::from_fn(width, height, |_, _| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -73,11 +73,11 @@ fn noise(folder: &Path, name: &str, width: u32, height: u32) -> PathBuf {
     path
 }
 
-async fn choose_reference(b: &Browser, file: &Path) {
+pub(super) async fn choose_reference(b: &Browser, file: &Path) {
     b.driver.find(By::Css("#reference-file")).await.unwrap().send_keys(file.display().to_string()).await.unwrap();
 }
 
-async fn says(b: &Browser, css: &str, words: &str) {
+pub(super) async fn says(b: &Browser, css: &str, words: &str) {
     let script = format!("return (document.querySelector('{css}')?.textContent ?? '').includes({})", Value::from(words));
     b.until(&format!("{css} says {words}"), &script).await;
 }

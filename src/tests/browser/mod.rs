@@ -8,6 +8,7 @@ mod datasets;
 mod doors;
 mod drops;
 mod gate;
+mod haste;
 mod jupyter;
 mod mishaps;
 mod previews;

@@ -8,6 +8,7 @@ import { moment } from "../words";
 import { status, type Mark } from "../status";
 import { ask } from "../ask";
 import { whileSeen } from "../live";
+import { Rows } from "../rows";
 
 interface Commit {
   id: string;
@@ -75,9 +76,13 @@ function state(repo: Repo): HTMLElement {
 /** What an admin can do about how a repository stands. */
 function acts(repo: Repo): Node[] {
   const out: Node[] = [];
-  const button = (label: string, run: () => void): void => {
+  const button = (label: string, run: () => void | Promise<void>): void => {
     const made = make("button", { type: "button", class: "btn" }, label, make("span", { class: "vh" }, ` in ${repo.name}`));
-    made.addEventListener("click", run);
+    made.addEventListener("click", async () => {
+      made.ariaBusy = "true";
+      await Promise.resolve(run()).catch((e: unknown) => toast(wordsOf(e), { bad: true }));
+      made.ariaBusy = null;
+    });
     out.push(made);
   };
   const came = repo.report?.came;
@@ -107,7 +112,7 @@ function acts(repo: Repo): Node[] {
       }),
     );
   }
-  if (repo.report?.commit) button("Another commit", () => void choose(repo).catch((e: unknown) => toast(wordsOf(e), { bad: true })));
+  if (repo.report?.commit) button("Another commit", () => choose(repo));
   return out;
 }
 
@@ -163,14 +168,11 @@ function card(repo: Repo): HTMLElement {
 }
 
 export function start(): void {
-  const repos = byId("repos");
-  let drawn = "";
+  const steps = new Rows<Step>(byId("steps"), (step) => step.title, stepRow);
+  const repos = new Rows<Repo>(byId("repos"), (repo) => repo.name, card);
   const show = (now: State): void => {
-    const wanted = JSON.stringify(now);
-    if (wanted === drawn) return;
-    drawn = wanted;
-    byId("steps").replaceChildren(...now.steps.map(stepRow));
-    repos.replaceChildren(...now.repos.map(card));
+    steps.show(now.steps);
+    repos.show(now.repos);
     byId("none").hidden = now.repos.length > 0;
     byId<HTMLButtonElement>("sync").hidden = now.repos.length === 0;
     const session = now.syncing ?? now.last;

@@ -121,7 +121,10 @@ export function start(): void {
     byId("none").hidden = items.length > 0;
     older.hidden = next === null;
     const open = items.filter((j) => j.state === "running" || j.state === "queued").length;
-    setText(byId("count"), open === 0 ? "Nothing waits" : `${plural(open, "job")} running or waiting`);
+    // What the filters hide may wait too.
+    const filtered = states.value !== "" || profiles.value !== "";
+    const waits = open === 0 ? "Nothing waits" : `${plural(open, "job")} running or waiting`;
+    setText(byId("count"), filtered ? `${plural(items.length, "job")} shown` : waits);
   };
   const load = async (): Promise<void> => {
     const path = query(null);

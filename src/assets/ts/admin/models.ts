@@ -10,7 +10,7 @@ import { status } from "../status";
 import { ask } from "../ask";
 import { whileSeen } from "../live";
 import { Rows } from "../rows";
-import { cell, clearProblems, showProblems } from "./parts";
+import { cell, onSubmit } from "./parts";
 
 interface Model {
   id: string;
@@ -212,22 +212,14 @@ function startUploading(): void {
 
 function startFetching(): void {
   const form = byId<HTMLFormElement>("fetch-form");
-  form.addEventListener("submit", (e) => {
-    e.preventDefault();
-    clearProblems(form);
+  onSubmit(form, async (data) => {
     const body: Record<string, string> = {};
-    for (const [name, value] of new FormData(form)) if (value !== "" || name === "url") body[name] = String(value).trim();
-    send("POST", "/admin/models", body)
-      .then(() => {
-        form.reset();
-        toast("The download has begun.");
-        again();
-        byId("arriving").scrollIntoView({ block: "nearest" });
-      })
-      .catch((problem: unknown) => {
-        const words = showProblems(form, problem);
-        if (words !== null) toast(words, { bad: true });
-      });
+    for (const [name, value] of data) if (value !== "" || name === "url") body[name] = String(value).trim();
+    await send("POST", "/admin/models", body);
+    form.reset();
+    toast("The download has begun.");
+    again();
+    byId("arriving").scrollIntoView({ block: "nearest" });
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { ApiError, wordsOf } from "../api";
 import { all, make, setText } from "../dom";
+import { toast } from "../toasts";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -29,7 +30,7 @@ export function cell(heading: string | null, className: string, ...children: (No
 }
 
 /** Shows problems below the fields of a form, by their names; what has no field comes back as words. */
-export function showProblems(form: HTMLFormElement, error: unknown): string | null {
+function showProblems(form: HTMLFormElement, error: unknown): string | null {
   clearProblems(form);
   const rest: string[] = [];
   const fields = error instanceof ApiError ? error.fields : [];
@@ -49,7 +50,23 @@ export function showProblems(form: HTMLFormElement, error: unknown): string | nu
   return rest.length > 0 ? rest.join(" ") : null;
 }
 
-export function clearProblems(form: HTMLFormElement): void {
+/** A form that stays on its page: sent once at a time, and what is wrong stands below its fields. */
+export function onSubmit(form: HTMLFormElement, run: (data: FormData) => Promise<void>): void {
+  const button = form.querySelector<HTMLButtonElement>("button[type=submit]");
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    clearProblems(form);
+    if (button) button.ariaBusy = "true";
+    run(new FormData(form))
+      .catch((problem: unknown) => {
+        const words = showProblems(form, problem);
+        if (words !== null) toast(words, { bad: true });
+      })
+      .finally(() => button && (button.ariaBusy = null));
+  });
+}
+
+function clearProblems(form: HTMLFormElement): void {
   for (const input of all<HTMLInputElement>("[aria-invalid]", form)) input.removeAttribute("aria-invalid");
   for (const line of all(".error", form)) line.hidden = true;
 }

@@ -9,7 +9,7 @@ import { status } from "../status";
 import { ask, field } from "../ask";
 import { whileSeen } from "../live";
 import { Rows } from "../rows";
-import { cell, clearProblems, showProblems } from "./parts";
+import { cell, onSubmit } from "./parts";
 
 interface User {
   id: string;
@@ -199,22 +199,13 @@ function problem(words: string): HTMLElement {
 
 function startAdding(): void {
   const form = byId<HTMLFormElement>("add-form");
-  form.addEventListener("submit", (e) => {
-    e.preventDefault();
-    clearProblems(form);
-    const data = new FormData(form);
+  onSubmit(form, async (data) => {
     const text = (name: string): string => String(data.get(name) ?? "");
     const body = { name: text("name"), role: text("role"), ...(text("id") ? { id: text("id") } : {}), ...(text("pin") ? { pin: text("pin") } : {}) };
-    const add = async (): Promise<void> => {
-      const made = await send<User>("POST", "/users", body);
-      form.reset();
-      toast(`${made.name} can be picked now.`);
-      again();
-    };
-    add().catch((problem: unknown) => {
-      const words = showProblems(form, problem);
-      if (words !== null) toast(words, { bad: true });
-    });
+    const made = await send<User>("POST", "/users", body);
+    form.reset();
+    toast(`${made.name} can be picked now.`);
+    again();
   });
 }
 

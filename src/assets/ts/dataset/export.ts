@@ -1,6 +1,6 @@
 // A dataset for a trainer: which layout, downloaded or written to the workspace.
 
-import { send, wordsOf } from "../api";
+import { send } from "../api";
 import { all, make, setText } from "../dom";
 import { ask, field } from "../ask";
 import type { Dataset } from "./shapes";
@@ -55,18 +55,6 @@ export function askExport(dataset: Dataset): void {
       link.click();
       link.remove();
     },
-  });
-  workspace.addEventListener("click", () => {
-    const dialog = workspace.closest("dialog");
-    const problem = dialog?.querySelector<HTMLElement>(".error");
-    workspace.disabled = true;
-    send("POST", `/datasets/${dataset.id}/export`, shape())
-      .then(() => dialog?.close())
-      .catch((e: unknown) => {
-        workspace.disabled = false;
-        if (!problem) return;
-        setText(problem, wordsOf(e));
-        problem.hidden = false;
-      });
+    other: { button: workspace, run: () => send("POST", `/datasets/${dataset.id}/export`, shape()) },
   });
 }

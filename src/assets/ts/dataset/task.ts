@@ -64,7 +64,7 @@ export class TaskStrip {
     setText(this.title, title(task));
     const cancelling = running && this.cancelled === task.number;
     setText(this.act, cancelling ? "Cancelling" : running ? "Cancel" : "Close");
-    this.act.disabled = cancelling;
+    this.act.ariaBusy = cancelling ? "true" : null;
     this.act.onclick = () => (running ? void this.cancel(task) : this.close(task));
     this.bar.hidden = !running;
     setVar(this.bar, "--p", task.total > 0 ? task.done / task.total : 0);
@@ -81,14 +81,15 @@ export class TaskStrip {
 
   private async cancel(task: DatasetTask): Promise<void> {
     this.cancelled = task.number;
-    this.act.disabled = true;
+    // Not switched off: it would lose the focus.
+    this.act.ariaBusy = "true";
     setText(this.act, "Cancelling");
     try {
       await send("DELETE", `/datasets/${this.dataset}/task`);
     } catch (e) {
       toast(wordsOf(e), { bad: true });
       this.cancelled = -1;
-      this.act.disabled = false;
+      this.act.ariaBusy = null;
       setText(this.act, "Cancel");
     }
   }

@@ -1,7 +1,7 @@
 // Which vision model writes captions: an admin's dialog. The key goes to the server and never comes back.
 
 import { chevronDown } from "easel:icons";
-import { send, wordsOf } from "../api";
+import { send } from "../api";
 import { icon, make } from "../dom";
 import { ask, field } from "../ask";
 import { toast } from "../toasts";
@@ -57,12 +57,13 @@ export function askVision(present: Vision | null, homes: [string, string][], don
       done(vision);
       toast(vision.has_key ? "The vision model is set." : "The vision model is set, without a key.");
     },
-  });
-  forget.addEventListener("click", () => {
-    void send("DELETE", "/vision").then(() => {
-      done(null);
-      forget.closest("dialog")?.close();
-      toast("No vision model is used any more. Its key is gone.");
-    }).catch((e: unknown) => toast(wordsOf(e), { bad: true }));
+    other: {
+      button: forget,
+      run: async () => {
+        await send("DELETE", "/vision");
+        done(null);
+        toast("No vision model is used any more. Its key is gone.");
+      },
+    },
   });
 }

@@ -22,6 +22,7 @@ export class Estimates {
   private etaAsked: AbortController | null = null;
   private counted = "";
   private recount = 0;
+  private again = 0;
 
   constructor(
     private readonly form: Form,
@@ -58,6 +59,7 @@ export class Estimates {
 
   private async estimate(): Promise<void> {
     this.etaAsked?.abort();
+    clearTimeout(this.again);
     // Nobody can say before the engine has told its models; and what is plainly wrong needs no question.
     const wrong = this.form.check();
     if (!this.form.model || wrong) {
@@ -77,6 +79,8 @@ export class Estimates {
       if (first && answer.eta_s !== null) setText(first, `${about(answer.eta_s)} each on the ${this.device}`);
     } catch (e) {
       if (asked.signal.aborted || !(e instanceof ApiError)) return;
+      // No answer is none for good: what it says of the connection would stay when that is back.
+      if (e.unanswered) this.again = setTimeout(() => void this.estimate(), AGAIN_MS);
       const rest = e.fields.length > 0 ? this.form.complain(e.fields) : e.message;
       line.dataset.bad = "";
       setText(line, rest ?? "Something above cannot be used as it is");

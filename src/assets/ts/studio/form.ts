@@ -134,12 +134,12 @@ export class Form {
     if (recipe.seed !== undefined) this.seedInput.value = String(recipe.seed);
     this.setLock(recipe.seed !== undefined);
     this.modelChanged();
-    if (recipe.model && !known)
-      complain("model-error", ["model"], `This was made with “${recipe.model}”, which is not installed here.`);
+    const model = this.model;
+    const replaced = recipe.model && !known ? [`They were made with “${recipe.model}”, which is not installed here${model ? `; ${model.name} is set` : ""}.`] : [];
     const chosen = this.samplerSelect.selectedOptions[0];
-    return recipe.sampler && chosen && chosen.value !== recipe.sampler
-      ? [`This model has no sampler “${recipe.sampler}”; ${chosen.label} is set.`]
-      : [];
+    if (recipe.sampler && chosen && chosen.value !== recipe.sampler)
+      replaced.push(`This model has no sampler “${recipe.sampler}”; ${chosen.label} is set.`);
+    return replaced;
   }
 
   setPrompt(text: string): void {
@@ -153,10 +153,18 @@ export class Form {
     this.touched();
   }
 
-  /** After a submission: a fresh seed, unless this one is kept. */
-  nextSeed(): void {
-    if (!this.locked) this.seedInput.value = String(rollSeed());
+  /** With a submission: a fresh seed for the next one, unless this one is kept. Answers how to take it back where nothing came
+   * of the submission, as long as nobody has chosen another meanwhile. */
+  nextSeed(): () => void {
+    if (this.locked) return () => {};
+    const [before, fresh] = [this.seedInput.value, String(rollSeed())];
+    this.seedInput.value = fresh;
     this.touched();
+    return () => {
+      if (this.seedInput.value !== fresh) return;
+      this.seedInput.value = before;
+      this.touched();
+    };
   }
 
   /** Looks at what was typed by hand, sizes as the server would; answers whether something is wrong. */

@@ -227,6 +227,8 @@ export class ReferencePicture {
   closePainter(): void {
     if (!this.painter?.isOpen) return;
     this.painter.close();
+    // Nothing was painted over the mask that came with settings: that one counts.
+    if (this.maskName !== null && this.painter.coverage === 0) this.painter = null;
     this.painting(false);
     this.show();
   }

@@ -7,8 +7,8 @@ import type { Draft } from "../types";
 const TRIES = 3;
 const WAIT_MS = 1_000;
 
-/** What was sent last and not answered: the server may have taken it. */
-let unanswered: { text: string; key: string } | null = null;
+/** What was sent and not answered, with its keys: the server may have taken it. */
+const unanswered = new Map<string, string>();
 
 const newKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
@@ -16,15 +16,16 @@ const newKey = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map
  * with nothing changed, once more as the same job. */
 export async function submitJob(draft: Draft): Promise<string> {
   const text = JSON.stringify(draft);
-  const key = unanswered?.text === text ? unanswered.key : newKey();
+  const key = unanswered.get(text) ?? newKey();
   for (let tries = 1; ; tries += 1) {
     try {
       const { id } = await send<{ id: string }>("POST", "/jobs", draft, { headers: { "idempotency-key": key } });
-      unanswered = null;
+      unanswered.delete(text);
       return id;
     } catch (e) {
       const lost = e instanceof ApiError && e.unanswered;
-      unanswered = lost ? { text, key } : null;
+      if (lost) unanswered.set(text, key);
+      else unanswered.delete(text);
       if (!lost || tries === TRIES) throw e;
       await pause(WAIT_MS * tries);
     }

@@ -13,6 +13,7 @@ pub async fn me(app: Data<App>, artist: Artist) -> HttpResponse {
         "name": profile.name,
         "role": profile.role,
         "admin_mode": artist.admin_minutes.is_some(),
+        "admin_minutes": artist.admin_minutes,
         "theme": profile.theme,
         "device": app.engine.view().device,
     }))
