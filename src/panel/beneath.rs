@@ -5,7 +5,7 @@ use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{
         AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, mkdirat, openat, openat2, renameat, renameat_with,
-        unlinkat,
+        statat, unlinkat,
     },
     io::Errno,
 };
@@ -69,7 +69,13 @@ impl Beneath {
         let mut names = Vec::new();
         for entry in Dir::read_from(&*self.0)? {
             let entry = entry?;
-            if let Some(name) = entry.file_name().to_str().ok().filter(|_| entry.file_type() == kind) {
+            let is = match entry.file_type() {
+                // Some network file systems tell no kinds in their lists. What is gone by now is of none.
+                FileType::Unknown => statat(&*self.0, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+                    .map_or(FileType::Unknown, |found| FileType::from_raw_mode(found.st_mode)),
+                is => is,
+            };
+            if let Some(name) = entry.file_name().to_str().ok().filter(|_| is == kind) {
                 names.push(name.to_owned());
             }
         }

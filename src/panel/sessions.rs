@@ -1,11 +1,14 @@
 //! Live terminals of this studio and the transcripts of those that are over: who began each, who types, what came of it.
 //! Knows neither connections nor what the programs are for.
 
+mod kept;
 mod keyboard;
 mod record;
+mod transcript;
 
 pub use keyboard::{Keyboard, Room, Seat};
 pub use record::{Action, Outcome, Record, SessionId};
+pub use transcript::Transcript;
 
 use crate::{
     beneath::Beneath,
@@ -15,13 +18,15 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use supervise::{Exit, HostSpawner, Launch, Session, Signal, SpawnError, Spawner};
+use supervise::{
+    Exit, HostSpawner, Launch, Session, Signal, SpawnError, Spawner,
+    session::{Recorder, Sizes},
+};
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// Transcripts are kept so long, and each tool's newest for good.
@@ -154,10 +159,13 @@ impl Sessions {
         Ok((live, told))
     }
 
-    /// The file of a new session. It is made durable in its folder, which waits for the disk.
-    async fn new_transcript(&self, record: &Record) -> io::Result<File> {
-        let (sessions, tool, file) = (self.clone(), record.tool.clone(), record.file());
-        let make = move || sessions.0.transcripts.folder(tool.as_deref().unwrap_or(SHELLS))?.writable(&file);
+    /// The transcript of a new session. Its folder is made durable, which waits for the disk.
+    async fn new_transcript(&self, record: &Record) -> io::Result<Recorder> {
+        let (sessions, folder, id) = (self.clone(), folder_of(record.tool.as_deref()), record.id.clone());
+        let make = move || {
+            let place = transcript::Place::new(sessions.0.transcripts.folder(&folder)?, id);
+            Recorder::new(Arc::new(place), Sizes::default())
+        };
         tokio::task::spawn_blocking(make).await.map_err(io::Error::other)?
     }
 
@@ -205,13 +213,14 @@ impl Sessions {
         self.0.store.read(move |c| table::page(c, tool.as_deref(), before.as_deref(), limit)).await
     }
 
-    /// What a session wrote, from its first byte on.
+    /// What is kept of what a session wrote so far.
     ///
     /// # Errors
     /// When the transcript is not there any more.
-    pub async fn transcript(&self, record: &Record) -> io::Result<File> {
-        let (sessions, path) = (self.clone(), format!("{}/{}", record.tool.as_deref().unwrap_or(SHELLS), record.file()));
-        tokio::task::spawn_blocking(move || sessions.0.transcripts.file(&path)).await.map_err(io::Error::other)?
+    pub async fn transcript(&self, record: &Record) -> io::Result<Transcript> {
+        let (sessions, folder, id) = (self.clone(), folder_of(record.tool.as_deref()), record.id.clone());
+        let open = move || Transcript::open(&sessions.0.transcripts.existing(&folder)?, &id);
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other)?
     }
 
     /// Forgets what is old.
@@ -221,15 +230,9 @@ impl Sessions {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let before = self.0.clock.ms() - KEPT.as_millis() as i64;
         let old = self.0.store.run(move |c| table::prune(c, before, MOST_OF_EACH)).await?;
+        let old = old.into_iter().map(|(id, tool)| (id, folder_of(tool.as_deref()))).collect();
         let sessions = self.clone();
-        let remove = move || {
-            for (id, tool) in old {
-                let path = format!("{}/{id}.log", tool.as_deref().unwrap_or(SHELLS));
-                if let Err(e) = sessions.0.transcripts.remove(&path) {
-                    tracing::warn!("the old transcript {path} was not removed: {e}");
-                }
-            }
-        };
+        let remove = move || transcript::remove(&sessions.0.transcripts, old);
         // A slow volume keeps nobody else waiting.
         if let Err(e) = tokio::task::spawn_blocking(remove).await {
             tracing::warn!("old transcripts were not all removed: {e}");
@@ -259,4 +262,9 @@ impl Sessions {
     fn live(&self) -> MutexGuard<'_, HashMap<SessionId, Live>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The folder of the transcripts of a tool; of none: of free shells.
+fn folder_of(tool: Option<&str>) -> String {
+    tool.unwrap_or(SHELLS).to_owned()
 }

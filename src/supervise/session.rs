@@ -8,21 +8,21 @@
 use crate::{Exit, Piece, Resizer, Scrollback, Signal, Size, Spawned, Terminal, terminal::Screen};
 use pace::Pace;
 use std::{
-    fs::File,
     io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
     thread,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use transcript::Transcript;
 
 mod pace;
+mod rotation;
 mod screen;
 mod transcript;
 
 pub use pace::Viewer;
-pub use transcript::TRANSCRIPT_BYTES;
+pub use rotation::Sizes;
+pub use transcript::{Recorder, Segments};
 
 /// Keys that wait for a program that does not read: pieces of at most [`KEYS_BYTES`].
 const KEYS_WAITING: usize = 64;
@@ -79,12 +79,12 @@ pub enum NotTyped {
 }
 
 impl Session {
-    /// A session of a process with a terminal. Its bytes go into `transcript` too. With it comes its exit, as the process's
+    /// A session of a process with a terminal. Its bytes go to `transcript` too. With it comes its exit, as the process's
     /// own would have come, after the last byte was read.
     ///
     /// # Errors
     /// When the process has no terminal, or the system gives no thread.
-    pub fn begin(spawned: Spawned, size: Size, transcript: Option<File>) -> io::Result<(Session, oneshot::Receiver<Exit>)> {
+    pub fn begin(spawned: Spawned, size: Size, transcript: Option<Recorder>) -> io::Result<(Session, oneshot::Receiver<Exit>)> {
         let Spawned { pid, terminal, signals, exit, .. } = spawned;
         let terminal = terminal.ok_or_else(|| io::Error::other("a session needs a terminal"))?;
         let resizer = terminal.resizer();
@@ -194,12 +194,11 @@ impl Session {
         self.0.scrollback.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_screen(&self, mut screen: Screen, transcript: Option<File>) {
-        let mut transcript = transcript.map(Transcript::new);
+    fn read_screen(&self, mut screen: Screen, mut transcript: Option<Recorder>) {
         screen::read_to_end(&mut screen, |bytes| {
             // First the file: whatever anybody has seen outlives the panel.
-            if let Some(file) = &mut transcript {
-                file.write(bytes);
+            if let Some(transcript) = &mut transcript {
+                transcript.write(bytes);
             }
             let end = {
                 let mut scrollback = self.scrollback();

@@ -44,7 +44,7 @@ function hear(word: Word): void {
       began = performance.now() - word.age_s * 1000;
       break;
     case "gap":
-      screen.note(`${bytes(word.dropped)} are not kept here; the transcript may have them`);
+      screen.note(`${bytes(word.dropped)} are not kept here${session.state === "running" ? "; the transcript may have them" : ""}`);
       break;
     case "size":
       screen.resize(word.cols, word.rows);
@@ -91,7 +91,7 @@ function end({ code, signal, after_s }: Extract<Word, { kind: "ended" }>): void 
   byId("stop").hidden = true;
   byId("touch-keys").hidden = true;
   setText(byId("who-types"), "Transcript");
-  setText(byId("foot"), "Every byte is kept in the transcript.");
+  setText(byId("foot"), "What is kept of it is in the transcript.");
   setText(byId("size"), "");
   setText(byId("bytes"), bytes(link.at));
   fit();

@@ -148,11 +148,6 @@ impl Record {
             Some(name) => format!("{name}: {}", self.action.name().replace('-', " ")),
         }
     }
-
-    /// Name of its transcript.
-    pub(super) fn file(&self) -> String {
-        format!("{}.log", self.id.as_str())
-    }
 }
 
 #[cfg(test)]

@@ -146,8 +146,8 @@ impl Tools {
         let sessions = &self.0.parts.sessions;
         let newest = sessions.list(Some(tool.to_owned()), None, 100).await.ok()?;
         let started = newest.into_iter().find(|record| record.action == Action::Start)?;
-        let file = sessions.transcript(&started).await.ok()?;
-        let written = tokio::task::spawn_blocking(move || file.metadata().and_then(|m| m.modified())).await.ok()?;
+        let transcript = sessions.transcript(&started).await.ok()?;
+        let written = tokio::task::spawn_blocking(move || transcript.written()).await.ok()?;
         written.ok()?.duration_since(UNIX_EPOCH).ok()
     }
 }

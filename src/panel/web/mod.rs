@@ -130,7 +130,7 @@ routes! {
     Artist "/api/v1/tools/{id}/ticket"        { post api::tools::ticket }
     Admin  "/api/v1/sessions"                 { get api::sessions::list, post api::sessions::open }
     Admin  "/api/v1/sessions/{id}"            { get api::sessions::get, delete api::sessions::end }
-    Admin  "/api/v1/sessions/{id}/transcript" { get api::sessions::transcript }
+    Admin  "/api/v1/sessions/{id}/transcript" { get api::transcripts::get }
     Admin  "/api/v1/sessions/{id}/attach"     { get terminal::attach }
     Artist "/api/v1/artifacts"                { get api::artifacts::list }
     Artist "/api/v1/artifacts/layout"         { get api::artifacts::layout }

@@ -1,36 +1,80 @@
-//! The file of what a terminal showed. Written before anybody is told of the bytes, so that what was seen is in it, also
-//! after the panel was killed. Knows no terminal.
+//! Writes what a terminal showed, before anybody is told of the bytes, so that what was seen is on the disk, also after the
+//! panel was killed. A long transcript is turned over from segment to segment: nothing is copied, and nothing waits for
+//! what is removed. Knows no terminal, and no name of a file.
 
-use std::{fs::File, io::Write as _};
+use super::rotation::{Rotation, Sizes};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Write as _},
+    sync::Arc,
+    thread,
+};
 
-/// A transcript is cut here: what a program that never ends writes must not fill the disk.
-pub const TRANSCRIPT_BYTES: u64 = 64 << 20;
-const TRANSCRIPT_FULL: &[u8] = b"\r\n[The transcript ends here: it has reached its limit of 64 MiB.]\r\n";
+/// Where the segments of one transcript lie, each by the number of its first byte.
+pub trait Segments: fmt::Debug + Send + Sync + 'static {
+    /// Makes one, without a byte in it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn make(&self, start: u64) -> io::Result<File>;
 
-pub(super) struct Transcript {
-    file: File,
-    written: u64,
+    /// Removes one. May take its time.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn remove(&self, start: u64) -> io::Result<()>;
 }
 
-impl Transcript {
-    pub(super) fn new(file: File) -> Transcript {
-        Transcript { file, written: 0 }
+/// Writes a transcript.
+#[derive(Debug)]
+pub struct Recorder {
+    segments: Arc<dyn Segments>,
+    rotation: Rotation,
+    /// The current segment; none: it cannot be written any further.
+    file: Option<File>,
+}
+
+impl Recorder {
+    /// Makes a transcript with its first segment.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn new(segments: Arc<dyn Segments>, sizes: Sizes) -> io::Result<Recorder> {
+        let file = Some(segments.make(0)?);
+        Ok(Recorder { segments, rotation: Rotation::new(sizes), file })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        let left = (TRANSCRIPT_BYTES.saturating_sub(self.written)).min(bytes.len() as u64) as usize;
-        if left == 0 {
-            return;
+    /// Writes further bytes.
+    pub fn write(&mut self, bytes: &[u8]) {
+        if let Some(file) = self.file.take() {
+            match self.write_on(file, bytes) {
+                Ok(file) => self.file = Some(file),
+                // The live terminal goes on; what was written stays.
+                Err(e) => tracing::warn!("a transcript cannot be written any further: {e}"),
+            }
         }
-        self.written += left as u64;
-        let mut wrote = self.file.write_all(&bytes[..left]);
-        if self.written == TRANSCRIPT_BYTES {
-            wrote = wrote.and_then(|()| self.file.write_all(TRANSCRIPT_FULL));
+    }
+
+    fn write_on(&mut self, mut file: File, bytes: &[u8]) -> io::Result<File> {
+        if let Some(turn) = self.rotation.turn() {
+            // First the new one, so that no kill in between leaves less than is promised.
+            file = self.segments.make(turn.begin)?;
+            if let Some(start) = turn.remove {
+                remove_aside(self.segments.clone(), start);
+            }
         }
-        if let Err(e) = wrote {
-            // The live terminal goes on; what was written stays.
-            tracing::warn!("a transcript cannot be written any further: {e}");
-            self.written = u64::MAX;
-        }
+        file.write_all(bytes)?;
+        self.rotation.wrote(bytes.len());
+        Ok(file)
+    }
+}
+
+/// Removes a segment beside the terminal: file systems take a while for what is large.
+fn remove_aside(segments: Arc<dyn Segments>, start: u64) {
+    let stays = move |e: io::Error| tracing::warn!("an old segment of a transcript was not removed: {e}");
+    let remove = move || segments.remove(start).unwrap_or_else(stays);
+    if let Err(e) = thread::Builder::new().name("transcript".into()).spawn(remove) {
+        stays(e);
     }
 }

@@ -1,8 +1,18 @@
 //! Live terminals: bytes, numbers, keys, size, pace.
 
 use super::{guarded, spawn, until};
-use std::time::{Duration, Instant};
-use supervise::{Exit, NotTyped, Session, SessionState, Signal, Size};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use supervise::{
+    Exit, NotTyped, Session, SessionState, Signal, Size,
+    session::{Recorder, Segments, Sizes},
+};
 
 async fn session(script: &str) -> Session {
     let size = Size::default();
@@ -121,4 +131,56 @@ async fn nobody_has_to_look() {
     assert_eq!(late.end(), end);
     assert_eq!(session.read(0, 10).bytes, b"xxxxxxxxxx", "the beginning is kept too");
     session.signal(Signal::Kill);
+}
+
+/// Segments in a folder, called by the number of their first byte.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Segments for Folder {
+    fn make(&self, start: u64) -> io::Result<File> {
+        File::create_new(self.0.join(start.to_string()))
+    }
+
+    fn remove(&self, start: u64) -> io::Result<()> {
+        std::fs::remove_file(self.0.join(start.to_string()))
+    }
+}
+
+impl Folder {
+    /// What lies there, by the number of its first byte.
+    fn segments(&self) -> BTreeMap<u64, Vec<u8>> {
+        let files = std::fs::read_dir(&self.0).unwrap().flatten();
+        let read = |file: std::fs::DirEntry| Some((file.file_name().to_str()?.parse().ok()?, std::fs::read(file.path()).ok()?));
+        files.filter_map(read).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_turns_over_has_the_beginning_and_the_end_under_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = Sizes { head: 20_000, segment: 500_000 };
+    let recorder = Recorder::new(Arc::new(Folder(folder.path().into())), sizes).unwrap();
+    let launch = guarded("stty raw -echo; seq -w 1000000 2999999", Some(Size::default()));
+    let session = Session::begin(spawn(&launch).await, Size::default(), Some(recorder)).unwrap().0;
+    let mut state = session.state();
+    state.wait_for(|s| *s != SessionState::Running).await.unwrap();
+    // Lines of eight bytes.
+    let whole: Vec<u8> = (1_000_000..3_000_000).flat_map(|n: u32| format!("{n}\n").into_bytes()).collect();
+    assert_eq!(*session.end().borrow(), whole.len() as u64);
+    let folder = Folder(folder.path().into());
+    // What goes is removed beside the terminal.
+    until("the old segments to go", Duration::from_secs(10), || folder.segments().len() == 3).await;
+    let segments = folder.segments();
+    for (start, bytes) in &segments {
+        let at = *start as usize;
+        assert!(whole[at..at + bytes.len()] == bytes[..], "{start}");
+    }
+    let ends: Vec<u64> = segments.iter().map(|(start, bytes)| start + bytes.len() as u64).collect();
+    let starts: Vec<u64> = segments.keys().copied().collect();
+    assert!(starts[0] == 0 && ends[0] >= sizes.head);
+    assert!(ends[1] == starts[2] && ends[2] == whole.len() as u64, "{starts:?}, {ends:?}");
+    assert!(ends[1] - starts[1] >= sizes.segment);
+    let kept: usize = segments.values().map(Vec::len).sum();
+    assert!(kept as u64 <= sizes.head + 2 * sizes.segment + 3 * 32 * 1024, "{kept} bytes");
 }

@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod socket;
 mod tools;
+mod turned_over;
 mod users;
 mod wanted;
 

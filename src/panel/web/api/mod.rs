@@ -28,6 +28,7 @@ mod streamed;
 pub mod system;
 pub mod tool_scripts;
 pub mod tools;
+pub mod transcripts;
 pub mod uploads;
 pub mod users;
 pub mod vision;

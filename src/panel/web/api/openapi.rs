@@ -4,7 +4,7 @@
 use super::{
     admin_jobs, admin_mode, admin_models, artifacts, audit, boot, containers, dataset_captions, dataset_exports,
     dataset_pictures, dataset_uploads, datasets, events, health, inspect, jobs, logs, me, models, notices, sessions, system,
-    tool_scripts, tools, uploads, users, vision, zip,
+    tool_scripts, tools, transcripts, uploads, users, vision, zip,
 };
 use crate::{error::Shown, web::terminal};
 use actix_web::HttpResponse;
@@ -26,7 +26,7 @@ use utoipa::{
         uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb, artifacts::workflow,
         artifacts::delete, artifacts::restore, artifacts::delete_many, artifacts::restore_many, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
         me::me, notices::list, notices::keep, health::healthz, health::readyz, sessions::list, sessions::get, sessions::open, sessions::end,
-        sessions::transcript, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
+        transcripts::get, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
         tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get, containers::shell,
         tools::reinstall, tools::start, tools::stop, tools::ticket,
         admin_mode::turn_on, admin_mode::turn_off, system::get, logs::list, logs::files,

@@ -1,4 +1,4 @@
-//! `/api/v1/sessions`: live terminals and their transcripts, for admins in admin mode. Knows no WebSocket.
+//! `/api/v1/sessions`: terminals that run and that ran, for admins in admin mode. Knows no WebSocket and no transcript.
 
 use super::limit;
 use crate::{
@@ -12,21 +12,13 @@ use crate::{
 };
 use actix_web::{
     HttpResponse,
-    http::header,
-    web::{Bytes, Data, Json, Path, Query},
+    web::{Data, Json, Path, Query},
 };
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
-};
 use supervise::Signal;
 
 /// Sessions of one page at most.
 const MAX_PAGE: u32 = 200;
-/// Bytes of a transcript sent at once.
-const CHUNK: u64 = 64 * 1024;
 
 /// A session.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -124,7 +116,7 @@ pub async fn get(app: Data<App>, _admin: Admin, id: Path<String>) -> Result<Json
     Ok(Json(SessionView::new(record, live.as_ref())))
 }
 
-async fn find(app: &App, id: &str) -> Result<Record, AppError> {
+pub(super) async fn find(app: &App, id: &str) -> Result<Record, AppError> {
     let id = SessionId::parse(id).ok_or(AppError::NotFound)?;
     app.sessions.get(&id).await?.ok_or(AppError::NotFound)
 }
@@ -158,54 +150,7 @@ pub async fn end(app: Data<App>, _admin: Admin, id: Path<String>, how: Query<How
     Ok(HttpResponse::Accepted().json(SessionView::new(live.record.clone(), Some(&live))))
 }
 
-/// Where to begin.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub struct From {
-    /// Number of the first byte that is wanted; 0 where absent.
-    from: Option<u64>,
-}
-
-/// What a session wrote so far, byte for byte.
-#[utoipa::path(get, path = "/api/v1/sessions/{id}/transcript", tag = "sessions", params(("id" = String, Path), From),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
-pub async fn transcript(app: Data<App>, _admin: Admin, id: Path<String>, from: Query<From>) -> Result<HttpResponse, AppError> {
-    let record = find(&app, &id).await?;
-    let mut file = app.sessions.transcript(&record).await.map_err(|_| AppError::NotFound)?;
-    let length = file.metadata().map_err(|e| AppError::disk(&e))?.len();
-    let from = from.from.unwrap_or(0).min(length);
-    file.seek(SeekFrom::Start(from)).map_err(|e| AppError::disk(&e))?;
-    let what = record.tool.as_deref().unwrap_or("shell");
-    let name = format!("attachment; filename=\"{what}-{}-{}.log\"", record.action.name(), record.id.as_str());
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
-        .insert_header((header::CONTENT_DISPOSITION, name))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // What a program wrote is not a page of ours, whatever it looks like.
-        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
-        .streaming(pieces(file, length - from)))
-}
-
-/// A file in pieces, read where waiting for a disk holds nobody up.
-fn pieces(file: File, left: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold((file, left), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; left.min(CHUNK) as usize];
-            let n = file.read(&mut piece)?;
-            piece.truncate(n);
-            Ok::<_, io::Error>((file, piece))
-        });
-        let (file, piece) = read.await.map_err(io::Error::other)??;
-        // Where it gets shorter at its limit, or is removed under our hands, the answer is short.
-        let left = if piece.is_empty() { 0 } else { left - piece.len() as u64 };
-        Ok(Some((Bytes::from(piece), (file, left))))
-    })
-}
-
-impl std::convert::From<SessionError> for AppError {
+impl From<SessionError> for AppError {
     fn from(e: SessionError) -> AppError {
         match e {
             SessionError::Store(e) => e.into(),

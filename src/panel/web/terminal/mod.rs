@@ -40,7 +40,7 @@ pub async fn attach(
         Some(live) => Source::live(live),
         None => {
             let record = app.sessions.get(&id).await?.ok_or(AppError::NotFound)?;
-            Source::past(app.sessions.transcript(&record).await.map_err(|_| AppError::NotFound)?, &record)?
+            Source::past(app.sessions.transcript(&record).await.map_err(|_| AppError::NotFound)?, &record)
         }
     };
     let no_socket = |e: actix_web::Error| AppError::field("upgrade", format!("This address speaks WebSocket: {e}."));

@@ -39,7 +39,7 @@ pub(super) enum FromViewer {
 pub(super) enum ToViewer<'a> {
     /// The first word.
     Hello {
-        /// Number of the first byte that follows.
+        /// Number of the byte with which it goes on; where that is not kept any more, a gap follows.
         from: u64,
         /// Seconds since the session began.
         age_s: f64,

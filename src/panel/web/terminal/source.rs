@@ -1,17 +1,14 @@
 //! What a viewer reads from: a session that runs, or the transcript of one that is over. Knows no viewer.
 
-use crate::{
-    error::AppError,
-    sessions::{Live, Outcome, Record},
-};
-use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+use crate::sessions::{Live, Outcome, Record, Transcript};
+use std::{sync::Arc, time::Duration};
 use supervise::{Piece, SessionState};
 
 /// Where bytes come from.
 #[derive(Debug)]
 pub(super) enum Source {
     Live(Live),
-    Past { file: Arc<File>, bytes: u64, outcome: Outcome, after: Duration },
+    Past { transcript: Arc<Transcript>, outcome: Outcome, after: Duration },
 }
 
 /// How a session ended.
@@ -27,30 +24,21 @@ impl Source {
         Source::Live(live)
     }
 
-    pub(super) fn past(file: File, record: &Record) -> Result<Source, AppError> {
-        let bytes = file.metadata().map_err(|e| AppError::disk(&e))?.len();
+    pub(super) fn past(transcript: Transcript, record: &Record) -> Source {
         let ms = record.finished.unwrap_or(record.started) - record.started;
         let after = Duration::from_millis(ms.max(0).cast_unsigned());
-        Ok(Source::Past { file: Arc::new(file), bytes, outcome: record.outcome.unwrap_or(Outcome::Lost), after })
+        Source::Past { transcript: Arc::new(transcript), outcome: record.outcome.unwrap_or(Outcome::Lost), after }
     }
 
-    /// Up to `most` bytes from a number on.
+    /// Up to `most` bytes from a number on, or from the first after it that is kept.
     pub(super) async fn read(&self, from: u64, most: usize) -> Piece {
         match self {
             Source::Live(live) => live.session.read(from, most),
-            Source::Past { file, bytes, .. } => {
-                let (file, from) = (file.clone(), from.min(*bytes));
-                if from == *bytes {
-                    return Piece { from, bytes: Vec::new() };
-                }
-                let mut piece = vec![0; most.min(usize::try_from(bytes - from).unwrap_or(most))];
-                let read = tokio::task::spawn_blocking(move || {
-                    let read = file.read_at(&mut piece, from)?;
-                    piece.truncate(read);
-                    Ok::<_, std::io::Error>(piece)
-                });
+            Source::Past { transcript, .. } => {
+                let transcript = transcript.clone();
+                let read = tokio::task::spawn_blocking(move || transcript.read(from, most));
                 // A transcript that cannot be read ends early.
-                Piece { from, bytes: read.await.ok().and_then(Result::ok).unwrap_or_default() }
+                read.await.ok().and_then(Result::ok).unwrap_or(Piece { from, bytes: Vec::new() })
             }
         }
     }

@@ -47,7 +47,8 @@ pub(super) async fn serve(app: Data<App>, admin: Admin, source: Source, from: u6
         Source::Past { .. } => None,
     };
     let seat = live.as_ref().map(|live| live.keyboard.sit(admin.artist.profile.id.clone()));
-    let from = source.read(from, 1).await.from;
+    // What is not kept any more he is told of as a gap; beyond the end there is nothing to go on from.
+    let from = source.read(from, 1).await.from.min(from);
     let mut viewer =
         Viewer { app, admin, source, socket, seat, at: from, acknowledged: from, told: false, heard: Instant::now() };
     // A socket that has closed is told nothing more.
