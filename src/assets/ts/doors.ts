@@ -49,7 +49,8 @@ function startSending(): void {
     form.addEventListener("submit", () => form.querySelector("button[type=submit]")?.setAttribute("aria-busy", "true"));
   }
   // A page that the browser kept and shows again has sent nothing yet.
-  addEventListener("pageshow", () => {
+  addEventListener("pageshow", (e) => {
+    if (!e.persisted) return;
     for (const button of all("[aria-busy]")) button.removeAttribute("aria-busy");
   });
 }
