@@ -49,7 +49,8 @@ function startSending(): void {
     form.addEventListener("submit", () => form.querySelector("button[type=submit]")?.setAttribute("aria-busy", "true"));
   }
   // A page that the browser kept and shows again has sent nothing yet.
-  addEventListener("pageshow", () => {
+  addEventListener("pageshow", (e) => {
+    if (!e.persisted) return;
     for (const button of all("[aria-busy]")) button.removeAttribute("aria-busy");
   });
 }
@@ -77,7 +78,8 @@ async function guess(form: HTMLFormElement): Promise<void> {
   }
   form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
   for (const old of all(".error", form)) old.remove();
-  const field = form.querySelector<HTMLInputElement>("input");
+  // The first one may be a name for the browser's store of secrets, which nobody sees.
+  const field = form.querySelector<HTMLInputElement>("input:not([hidden])");
   field?.setAttribute("aria-invalid", "true");
   field?.closest(".field")?.append(error ?? failure(answer, `${field.id}-error`));
   field?.focus();
