@@ -107,7 +107,7 @@ async fn videos_come_into_the_gallery_of_whoever_made_them() {
         let form = [&head[..], &file[..], b"\r\n--b--"].concat();
         let brought = zoe.send(Method::POST, "/uploads", &[("content-type", "multipart/form-data; boundary=b")], form).await;
         let (status, words) = (brought.status().as_u16(), brought.text().await.unwrap());
-        assert!(status == 422 && words.contains("video files cannot be read"), "{status} {words}");
+        assert!(status == 422 && words.contains("Video files cannot be read"), "{status} {words}");
     }
     mimes.sort_unstable();
     assert_eq!(mimes, ["video/mp4", "video/webm"]);
