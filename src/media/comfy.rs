@@ -1,7 +1,7 @@
-//! What ComfyUI writes into its pictures: the graph that ran and the workflow that people see, as PNG text chunks `prompt`
-//! and `workflow`. Reads the words of the prompt out of the graph as far as they stand in it; runs no graph.
+//! What ComfyUI writes into its files: the graph that ran and the workflow that people see, as texts `prompt` and `workflow`.
+//! Finds them in pictures; reads the words of the prompt out of the graph as far as they stand in it; runs no graph.
 
-use crate::inspect::png_text;
+use crate::{decode, exif, inspect::png_text};
 use serde_json::Value;
 
 /// Nodes between a sampler and the words that it paints.
@@ -9,22 +9,66 @@ const STEPS_MAX: usize = 32;
 /// Inputs in which nodes hold words, the likeliest first.
 const WORDS: [&str; 8] = ["text", "prompt", "text_g", "clip_l", "t5xxl", "string", "value", "text_positive"];
 
-/// What was found in a picture.
+/// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comfy {
-    /// What the picture was asked to be; empty where the graph does not say it in words.
+    /// What it was asked to be; empty where the graph does not say it in words.
     pub prompt: String,
     /// The workflow as ComfyUI's page loads it: JSON.
     pub workflow: Option<String>,
 }
 
-/// What ComfyUI wrote into a file; none where it is no PNG, or ComfyUI wrote nothing that can be read.
+/// Texts that a file carries, by the keys that ComfyUI and its packs of nodes give them.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    graph: Option<String>,
+    workflow: Option<String>,
+    /// Both as one JSON, as VideoHelperSuite once wrote them.
+    comment: Option<String>,
+}
+
+impl Texts {
+    /// Keeps a text whose key is one of those; the first of each.
+    pub(crate) fn note(&mut self, key: &str, text: &[u8]) {
+        let place = match key.to_ascii_lowercase().as_str() {
+            "prompt" => &mut self.graph,
+            "workflow" => &mut self.workflow,
+            "comment" => &mut self.comment,
+            _ => return,
+        };
+        if place.is_none() {
+            *place = std::str::from_utf8(text).ok().map(|text| text.trim_end_matches('\0').to_owned());
+        }
+    }
+
+    /// What they say; none where nothing can be read.
+    pub(crate) fn read(mut self) -> Option<Comfy> {
+        let comment = self.comment.take().and_then(|comment| serde_json::from_str::<Value>(&comment).ok()).unwrap_or_default();
+        let within = |key: &str| match &comment[key] {
+            Value::String(text) => Some(text.clone()),
+            value @ Value::Object(_) => Some(value.to_string()),
+            _ => None,
+        };
+        let is_json = |text: &String| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
+        let graph = self.graph.or_else(|| within("prompt")).filter(is_json);
+        let workflow = self.workflow.or_else(|| within("workflow")).filter(is_json);
+        let words = graph.as_deref().and_then(|graph| serde_json::from_str(graph).ok()).and_then(|graph| positive(&graph));
+        (graph.is_some() || workflow.is_some()).then(|| Comfy { prompt: words.unwrap_or_default(), workflow })
+    }
+}
+
+/// What ComfyUI wrote into a picture; none where it wrote nothing that can be read.
 pub fn read(bytes: &[u8]) -> Option<Comfy> {
-    let [graph, workflow] = png_text(bytes, ["prompt", "workflow"]);
-    let is_json = |text: &String| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
-    let (graph, workflow) = (graph.filter(is_json), workflow.filter(is_json));
-    let words = graph.as_deref().and_then(|graph| serde_json::from_str(graph).ok()).and_then(|graph| positive(&graph));
-    (graph.is_some() || workflow.is_some()).then(|| Comfy { prompt: words.unwrap_or_default(), workflow })
+    let mut texts = Texts::default();
+    let keys = ["prompt", "workflow"];
+    for (key, text) in keys.into_iter().zip(png_text(bytes, keys)) {
+        text.inspect(|text| texts.note(key, text.as_bytes()));
+    }
+    // In WebPs each is a field of the EXIF, its key in front.
+    for text in decode::exif(bytes).map(exif::plain).unwrap_or_default() {
+        text.split_once(':').inspect(|(key, text)| texts.note(key, text.as_bytes()));
+    }
+    texts.read()
 }
 
 /// The words at the end of the first sampler's positive input.

@@ -93,7 +93,9 @@ pub fn mask(bytes: &[u8]) -> Result<Gray8, DecodeError> {
 
 /// The raw EXIF block of a picture, a TIFF structure; `None` where there is none or it cannot be reached.
 pub(crate) fn exif(bytes: &[u8]) -> Option<Vec<u8>> {
-    open(bytes).ok()?.0.exif_metadata().ok()?
+    let raw = open(bytes).ok()?.0.exif_metadata().ok()??;
+    // Pillow puts a JPEG's mark in front of it in WebPs too.
+    Some(raw.strip_prefix(b"Exif\0\0").map(<[u8]>::to_vec).unwrap_or(raw))
 }
 
 /// `value` at opacity `alpha` over `ground`, rounded.
@@ -168,10 +170,11 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
 
 /// What a file without a picture's signature is, where it can be told.
 fn foreign(bytes: &[u8]) -> DecodeError {
-    let known: [(usize, &[u8], &str); 5] = [
+    let known: [(usize, &[u8], &str); 6] = [
         (4, b"ftypheic", "HEIC"),
         (4, b"ftypmif1", "HEIC"),
         (4, b"ftyp", "video"),
+        (0, b"\x1a\x45\xdf\xa3", "video"),
         (0, b"8BPS", "Photoshop"),
         (0, b"%PDF", "PDF"),
     ];

@@ -1,5 +1,5 @@
 //! The two EXIF fields that carry a recipe: `UserComment` with infotext, as A1111 writes it, and `MakerNote`
-//! with Easel's JSON behind `Easel\0`. Knows TIFF structure only through the exif crate.
+//! with Easel's JSON behind `Easel\0`; and all texts, among which others hide theirs. Knows TIFF structure only through the exif crate.
 
 use exif::{Field, In, Reader, Tag, Value, experimental::Writer};
 
@@ -53,6 +53,16 @@ pub(crate) fn read(raw: Vec<u8>) -> Texts {
         comment: bytes(Tag::UserComment).and_then(decode_comment),
         json: bytes(Tag::MakerNote).and_then(|b| b.strip_prefix(MAKER)).and_then(|b| String::from_utf8(b.to_vec()).ok()),
     }
+}
+
+/// All plain texts in a raw EXIF block.
+pub(crate) fn plain(raw: Vec<u8>) -> Vec<String> {
+    let Ok(exif) = Reader::new().read_raw(raw) else { return Vec::new() };
+    let texts = exif.fields().filter_map(|field| match &field.value {
+        Value::Ascii(texts) => Some(texts),
+        _ => None,
+    });
+    texts.flatten().filter_map(|text| String::from_utf8(text.clone()).ok()).collect()
 }
 
 fn decode_comment(bytes: &[u8]) -> Option<String> {

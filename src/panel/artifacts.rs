@@ -1,6 +1,7 @@
-//! Finished pictures: files below `outputs/`, rows in the store. A file is durable before its row, and its
-//! row before anybody hears of it. Knows no HTTP and no engine.
+//! Finished pictures, and videos and sounds that came from elsewhere: files below `outputs/`, rows in the store. A file is
+//! durable before its row, and its row before anybody hears of it. Knows no HTTP and no engine.
 
+mod files;
 mod made;
 mod shown;
 mod taken;
@@ -31,10 +32,8 @@ pub const UNDO: Duration = Duration::from_secs(30);
 /// A file's time may be so far behind the clock: disks count in coarse steps, and servers of files have clocks of their own.
 /// What is being written now must not be taken for what a crash left.
 const CLOCKS: Duration = Duration::from_secs(60);
-/// Folder of thumbnails, beside the pictures.
-const THUMBS: &str = ".thumbs";
 
-/// A finished picture. Times are milliseconds since 1970.
+/// A finished picture, video or sound. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Artifact {
     /// Its id; sorts by completion.
@@ -47,9 +46,9 @@ pub struct Artifact {
     pub index: u32,
     /// Its file, below `outputs/`.
     pub path: String,
-    /// Pixels.
+    /// Pixels; 0 of a sound.
     pub width: u32,
-    /// Pixels.
+    /// Pixels; 0 of a sound.
     pub height: u32,
     /// Media type.
     pub mime: String,
@@ -61,6 +60,13 @@ pub struct Artifact {
     pub made: Made,
     /// When it was deleted.
     pub deleted: Option<i64>,
+}
+
+impl Artifact {
+    /// How it is looked at.
+    pub fn kind(&self) -> media::Kind {
+        media::Format::of_mime(&self.mime).map_or(media::Kind::Picture, |format| format.kind)
+    }
 }
 
 /// Where a picture stands in its gallery.
@@ -123,7 +129,7 @@ impl Artifacts {
     pub async fn tidy(outputs: &Path) {
         let (outputs, started) = (outputs.to_path_buf(), SystemTime::now() - CLOCKS);
         // The walk cannot fail, only find nothing.
-        let _ = tokio::task::spawn_blocking(move || remove_temporary(&outputs, started)).await;
+        let _ = tokio::task::spawn_blocking(move || files::remove_temporary(&outputs, started)).await;
     }
 
     /// Puts a picture into its owner's gallery, durably, then tells it. One that a job made before is
@@ -136,19 +142,24 @@ impl Artifacts {
     }
 
     async fn put(&self, profile: &ProfileId, job: &JobId, picture: Incoming) -> anyhow::Result<()> {
-        let of_job = job.clone();
-        if self.store.read(move |c| store::artifacts::indexes(c, &of_job)).await?.contains(&picture.index) {
+        if self.has(job, picture.index).await? {
             return Ok(());
         }
         let artifact = self.describe(profile, job, &picture);
         let (outputs, a) = (self.outputs.clone(), artifact.clone());
-        tokio::task::spawn_blocking(move || write_files(&outputs, &a, &picture)).await?.context("writing the picture")?;
+        tokio::task::spawn_blocking(move || files::write(&outputs, &a, &picture)).await?.context("writing the picture")?;
         let kept = self.insert(artifact.clone()).await;
         if !matches!(kept, Ok(true)) {
             self.unlink(artifact).await?;
         }
         kept?;
         Ok(())
+    }
+
+    /// Whether that one of a job is there, or was deleted.
+    async fn has(&self, job: &JobId, index: u32) -> Result<bool, StoreError> {
+        let job = job.clone();
+        Ok(self.store.read(move |c| store::artifacts::indexes(c, &job)).await?.contains(&index))
     }
 
     fn describe(&self, profile: &ProfileId, job: &JobId, picture: &Incoming) -> Artifact {
@@ -163,7 +174,7 @@ impl Artifacts {
             width: picture.width,
             height: picture.height,
             mime: picture.mime.clone(),
-            bytes: picture.file.len() as u64,
+            bytes: picture.bytes,
             created: now.as_millisecond(),
             made: picture.made.clone(),
             deleted: None,
@@ -311,7 +322,7 @@ impl Artifacts {
                 return Ok(Ok(()));
             }
             // The files before the commit: a crash between the two is repeated, the other way round they would be kept for ever.
-            if let Err(e) = remove_files(&outputs, &artifact) {
+            if let Err(e) = files::remove(&outputs, &artifact) {
                 return Ok(Err(e));
             }
             change.commit()?;
@@ -322,7 +333,7 @@ impl Artifacts {
 
     async fn unlink(&self, artifact: Artifact) -> anyhow::Result<()> {
         let outputs = self.outputs.clone();
-        tokio::task::spawn_blocking(move || remove_files(&outputs, &artifact)).await?.context("removing a picture")
+        tokio::task::spawn_blocking(move || files::remove(&outputs, &artifact)).await?.context("removing a picture")
     }
 
     /// Its file, to read. Blocks for as long as the disk does.
@@ -333,78 +344,52 @@ impl Artifacts {
         self.outputs.file(&artifact.path)
     }
 
-    /// Its whole file.
+    /// The whole file of a picture. Those of videos and sounds are longer than anything that is held in memory.
     ///
     /// # Errors
-    /// When it is gone or unreadable.
+    /// When it is gone or unreadable, or no picture.
     pub async fn bytes(&self, artifact: &Artifact) -> anyhow::Result<Vec<u8>> {
+        anyhow::ensure!(artifact.kind() == media::Kind::Picture, "it is no picture");
         let (outputs, path, limit) = (self.outputs.clone(), artifact.path.clone(), artifact.bytes);
         Ok(tokio::task::spawn_blocking(move || outputs.read(&path, limit)).await??)
     }
 
-    /// Its thumbnail, made again where it is missing.
+    /// Its file, to read, and how long it is.
+    ///
+    /// # Errors
+    /// When it is gone or unreadable.
+    pub async fn opened(&self, artifact: &Artifact) -> anyhow::Result<(File, u64)> {
+        let (this, a) = (self.clone(), artifact.clone());
+        let open = move || this.file(&a).and_then(|file| file.metadata().map(|data| (file, data.len())));
+        Ok(tokio::task::spawn_blocking(open).await??)
+    }
+
+    /// What ComfyUI wrote into its file.
+    ///
+    /// # Errors
+    /// When it is gone or unreadable.
+    pub async fn comfy(&self, artifact: &Artifact) -> anyhow::Result<Option<media::comfy::Comfy>> {
+        let (outputs, a) = (self.outputs.clone(), artifact.clone());
+        tokio::task::spawn_blocking(move || files::comfy(&outputs, &a)).await?
+    }
+
+    /// Its thumbnail, made again where that of a picture is missing. None of a sound, and none of a video before a browser has
+    /// made a still of it.
     ///
     /// # Errors
     /// When the picture is gone or unreadable.
-    pub async fn thumb(&self, artifact: &Artifact) -> anyhow::Result<Vec<u8>> {
+    pub async fn thumb(&self, artifact: &Artifact) -> anyhow::Result<Option<Vec<u8>>> {
         let (outputs, a) = (self.outputs.clone(), artifact.clone());
-        let read = move || match outputs.read(&thumb_path(&a), 4 << 20) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => remake_thumb(&outputs, &a),
-            result => Ok(result?),
-        };
-        tokio::task::spawn_blocking(read).await?
+        tokio::task::spawn_blocking(move || files::thumb(&outputs, &a)).await?
     }
-}
 
-fn remake_thumb(outputs: &Beneath, a: &Artifact) -> anyhow::Result<Vec<u8>> {
-    let thumb = media::thumb::thumbnail(&media::decode::rgb(&outputs.read(&a.path, a.bytes)?)?)?;
-    let (folder, name) = split(&thumb_path(a));
-    // A full disk must not keep anybody from looking at pictures.
-    let _ = outputs.write(&folder, &name, &thumb);
-    Ok(thumb)
-}
-
-fn write_files(outputs: &Beneath, a: &Artifact, picture: &Incoming) -> io::Result<()> {
-    let (folder, name) = split(&a.path);
-    let (thumbs, thumb) = split(&thumb_path(a));
-    outputs.write(&thumbs, &thumb, &picture.thumb)?;
-    outputs.write(&folder, &name, &picture.file).inspect_err(|_| {
-        let _ = outputs.remove(&thumb_path(a));
-    })
-}
-
-fn remove_files(outputs: &Beneath, a: &Artifact) -> io::Result<()> {
-    outputs.remove(&a.path).and_then(|()| outputs.remove(&thumb_path(a)))
-}
-
-fn split(path: &str) -> (String, String) {
-    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
-    (folder.into(), name.into())
-}
-
-/// Where a picture's thumbnail is, below `outputs/`.
-fn thumb_path(a: &Artifact) -> String {
-    let (folder, _) = split(&a.path);
-    format!("{folder}/{THUMBS}/{}.webp", a.id)
-}
-
-fn is_older(entry: &std::fs::DirEntry, than: SystemTime) -> bool {
-    entry.metadata().and_then(|m| m.modified()).is_ok_and(|written| written < than)
-}
-
-/// Removes temporary files from before `started`. Finished files without a row stay: they are somebody's
-/// pictures, though no gallery shows them.
-fn remove_temporary(outputs: &Path, started: SystemTime) {
-    let Ok(entries) = std::fs::read_dir(outputs) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => remove_temporary(&entry.path(), started),
-            Ok(kind) if kind.is_file() && name.starts_with('.') && name.ends_with(".tmp") && is_older(&entry, started) => {
-                let _ = std::fs::remove_file(entry.path());
-            }
-            _ => {}
-        }
+    /// Keeps a still of a video as its thumbnail; one that is there stays.
+    ///
+    /// # Errors
+    /// A [`media::DecodeError`] where it is no picture, or as the disk.
+    pub async fn keep_still(&self, artifact: &Artifact, still: Vec<u8>) -> anyhow::Result<()> {
+        let (outputs, a) = (self.outputs.clone(), artifact.clone());
+        tokio::task::spawn_blocking(move || files::keep_still(&outputs, &a, &still)).await?
     }
 }
 

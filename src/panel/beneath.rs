@@ -4,8 +4,8 @@
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{
-        AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, mkdirat, openat, openat2, renameat, renameat_with,
-        statat, unlinkat,
+        AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, fstatvfs, mkdirat, openat, openat2, renameat,
+        renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -140,6 +140,23 @@ impl Beneath {
     pub(crate) fn publish(&self, from: &str, to: &str) -> io::Result<()> {
         renameat(&*self.0, plain(from)?, &*self.0, plain(to)?)?;
         File::from(self.0.try_clone()?).sync_all()
+    }
+
+    /// Gives a finished and durable file below it another place, durably.
+    pub(crate) fn adopt(&self, from: &str, folder: &str, name: &str) -> io::Result<()> {
+        let (at, from) = match from.rsplit_once('/') {
+            Some((at, from)) => (self.existing(at)?, from),
+            None => (self.clone(), from),
+        };
+        let folder = self.folder(folder)?;
+        renameat(&*at.0, plain(from)?, &*folder.0, plain(name)?)?;
+        folder.sync()
+    }
+
+    /// Bytes that its disk has room for. One that does not say how large it is has some.
+    pub(crate) fn room(&self) -> io::Result<u64> {
+        let disk = fstatvfs(&*self.0)?;
+        Ok(if disk.f_blocks == 0 { u64::MAX } else { disk.f_bavail.saturating_mul(disk.f_frsize) })
     }
 
     /// Copies what can be read into a new file of this folder, durably.

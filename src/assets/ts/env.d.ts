@@ -37,6 +37,7 @@ declare module "easel:icons" {
   export const lockOpen: string;
   export const logOut: string;
   export const minimize2: string;
+  export const music: string;
   export const notebookText: string;
   export const pencil: string;
   export const play: string;

@@ -4,6 +4,7 @@ import { ApiError, request, wordsOf } from "./api";
 import { byId, debounce, embedded, make, setText } from "./dom";
 import { listen } from "./events";
 import { Grid } from "./gallery/grid";
+import { startHover } from "./gallery/hover";
 import { Source } from "./gallery/source";
 import { goTo, keys } from "./keys";
 import { deletePictures, offerUndo } from "./pictures";
@@ -32,6 +33,7 @@ const grid = new Grid(box, byId("tiles"), {
     return source.entries;
   },
   alt: (index) => source.alt(index),
+  artifact: (id) => source.artifact(id),
   chosen: (id) => selected.has(id),
 });
 let selecting = false;
@@ -313,7 +315,9 @@ function start(): void {
   byId("again").addEventListener("click", () => void load());
   startPointer();
   startKeyboard();
-  startDrag((element) => element.closest<HTMLElement>(".tile")?.dataset.id);
+  // What is no picture cannot become a reference.
+  startDrag((element) => element.closest<HTMLElement>('.tile:not([data-kind="video"], [data-kind="sound"])')?.dataset.id);
+  startHover(byId("tiles"));
   show();
   if (boot.total > boot.items.length || filtered()) void load();
   offerUndo(() => void load());

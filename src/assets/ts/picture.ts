@@ -1,4 +1,4 @@
-// One picture's page: keys, copy, delete, and the way into the studio.
+// One picture's, video's or sound's page: keys, copy, delete, and the way into the studio.
 
 import { embedded, setText, byId, all } from "./dom";
 import { keys } from "./keys";
@@ -22,7 +22,19 @@ const handOver = (what: "settings" | "reference" | "mask"): void => {
   location.assign("/studio");
 };
 
+/** The video or sound; arrows and the space bar are its own while it has the focus. */
+const player = document.getElementById("player") as HTMLMediaElement | null;
+const inPlayer = (): boolean => player !== null && document.activeElement === player;
+
+function playOrPause(): boolean {
+  if (!player || document.activeElement !== document.body) return false;
+  if (player.paused) void player.play().catch(() => {});
+  else player.pause();
+  return true;
+}
+
 const go = (id: string | null): boolean => {
+  if (inPlayer()) return false;
   if (id) location.assign(`/picture/${id}`);
   return id !== null;
 };
@@ -53,8 +65,12 @@ keys(
   { group, says: "Newer", keys: ["ArrowLeft"], run: () => go(newer) },
   { group, says: "Older", keys: ["ArrowRight"], run: () => go(older) },
   ...(picture.recipe ? [{ group, says: "Use these settings", keys: ["u"], run: () => handOver("settings") }] : []),
-  { group, says: "Use as reference", keys: ["r"], run: () => handOver("reference") },
-  { group, says: "Paint a mask", keys: ["m"], run: () => handOver("mask") },
+  ...(player
+    ? [{ group, says: "Play, pause", keys: [" "], run: playOrPause }]
+    : [
+        { group, says: "Use as reference", keys: ["r"], run: () => handOver("reference") },
+        { group, says: "Paint a mask", keys: ["m"], run: () => handOver("mask") },
+      ]),
   { group, says: "Download", keys: ["d"], run: () => byId("download").click() },
   { group, says: "Delete, can be undone", keys: ["Delete"], run: () => void remove() },
   { group, says: "Back to the gallery", keys: ["Escape"], run: () => location.assign("/gallery") },
@@ -64,6 +80,6 @@ for (const button of all("[data-hand]"))
 // What was made without words has none to copy.
 document.getElementById("copy")?.addEventListener("click", () => void copyPrompt());
 byId("delete").addEventListener("click", () => void remove());
-startDrag(() => picture.id);
+if (!player) startDrag(() => picture.id);
 setText(byId("made"), moment(created(picture)));
 offerUndo((id) => location.assign(`/picture/${id}`));

@@ -24,10 +24,15 @@ export type Format = "png" | "webp" | "jpeg";
 export type Preset = "fast" | "balanced" | "quality";
 export type Draft = Partial<Recipe> & { preset?: Preset };
 
+export type Kind = "picture" | "video" | "sound";
 export interface Artifact {
   id: string;
   job: string;
   index: number;
+  /** Absent in events of a day when there were pictures only. */
+  kind?: Kind;
+  animated?: boolean;
+  duration_ms?: number;
   url: string;
   thumb: string;
   width: number;
@@ -128,6 +133,8 @@ export interface DatasetTask {
   words: string;
   skipped: { why: string; count: number; first: string }[];
 }
+
+export const kindOf = (a: Artifact | undefined): Kind => a?.kind ?? "picture";
 
 export const created = (noun: { created: string | number }): Date => {
   const value = noun.created;

@@ -13,13 +13,19 @@ pub enum Made {
     InComfyUi(InComfyUi),
 }
 
-/// What is known of a picture that was made in ComfyUI.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of what was made in ComfyUI.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InComfyUi {
     /// What it was asked to be, where its graph says so in words; may be empty.
     pub prompt: String,
     /// Its file holds the workflow.
     pub workflow: bool,
+    /// It is a picture that moves.
+    #[serde(default)]
+    pub animated: bool,
+    /// How long a video or a sound is, where its file says so.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
 }
 
 impl Made {
@@ -47,15 +53,26 @@ pub(super) struct Incoming {
     pub(super) height: u32,
     pub(super) mime: String,
     pub(super) extension: &'static str,
-    pub(super) file: Vec<u8>,
-    pub(super) thumb: Vec<u8>,
+    pub(super) bytes: u64,
+    pub(super) file: Content,
+    /// None of what has no pixels, and of a video.
+    pub(super) thumb: Option<Vec<u8>>,
     pub(super) made: Made,
+}
+
+/// The whole file.
+pub(super) enum Content {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// Durable below `outputs/` already, at this path; its place is another.
+    Written(String),
 }
 
 impl From<NewPicture> for Incoming {
     fn from(new: NewPicture) -> Incoming {
         let NewPicture { index, width, height, file, thumb, recipe } = new;
         let (mime, extension) = (recipe.format.mime().to_owned(), recipe.format.extension());
-        Incoming { index, width, height, mime, extension, file, thumb, made: Made::Here(recipe) }
+        let (bytes, file, thumb) = (file.len() as u64, Content::Bytes(file), Some(thumb));
+        Incoming { index, width, height, mime, extension, bytes, file, thumb, made: Made::Here(recipe) }
     }
 }

@@ -1,12 +1,12 @@
-//! Pictures as the API shows, filters and names them. Knows no disk.
+//! Pictures, videos and sounds as the API shows, filters and names them. Knows no disk.
 
-use super::{Artifact, Made};
+use super::{Artifact, InComfyUi, Made};
 use crate::clock::rfc3339;
 use jiff::{Timestamp, civil, tz::TimeZone};
 use protocol::Recipe;
 use serde::Serialize;
 
-/// A picture as the API shows it.
+/// A picture, video or sound as the API shows it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Artifact)]
 pub struct ArtifactView {
@@ -16,13 +16,20 @@ pub struct ArtifactView {
     pub job: String,
     /// Which picture of the batch, from 0.
     pub index: u32,
-    /// The file.
+    /// How it is looked at: `picture`, `video` or `sound`.
+    pub kind: &'static str,
+    /// A picture that moves.
+    pub animated: bool,
+    /// How long a video or a sound is, where its file says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The file; parts of it can be asked for.
     pub url: String,
-    /// A WebP of at most 512 pixels a side.
+    /// A WebP of at most 512 pixels a side. None of a sound, nor of a video before a still of it was kept.
     pub thumb: String,
-    /// Pixels.
+    /// Pixels; 0 of a sound.
     pub width: u32,
-    /// Pixels.
+    /// Pixels; 0 of a sound.
     pub height: u32,
     /// Media type.
     pub mime: String,
@@ -45,15 +52,18 @@ pub struct ArtifactView {
 
 impl From<Artifact> for ArtifactView {
     fn from(a: Artifact) -> ArtifactView {
-        let prompt = a.made.prompt().to_owned();
-        let (source, workflow, recipe) = match a.made {
-            Made::Here(recipe) => ("easel", false, Some(recipe)),
-            Made::InComfyUi(comfy) => ("comfyui", comfy.workflow, None),
+        let (prompt, kind) = (a.made.prompt().to_owned(), a.kind());
+        let (source, comfy, recipe) = match a.made {
+            Made::Here(recipe) => ("easel", InComfyUi::default(), Some(recipe)),
+            Made::InComfyUi(comfy) => ("comfyui", comfy, None),
         };
         ArtifactView {
             source,
             prompt,
-            workflow: workflow.then(|| format!("/api/v1/artifacts/{}/workflow", a.id)),
+            kind: kind.name(),
+            animated: comfy.animated,
+            duration_ms: comfy.duration_ms,
+            workflow: comfy.workflow.then(|| format!("/api/v1/artifacts/{}/workflow", a.id)),
             url: format!("/api/v1/artifacts/{}/file", a.id),
             thumb: format!("/api/v1/artifacts/{}/thumb", a.id),
             id: a.id,

@@ -1,7 +1,7 @@
 //! Publishing, deleting, taking back, disks that refuse.
 
 use super::*;
-use crate::gate::{Found, Gallery as _, Taken};
+use crate::gate::{Coming, Found, Gallery as _, Taken};
 use protocol::{Format, Sampler, Schedule};
 
 struct Scene {
@@ -179,7 +179,7 @@ async fn a_lost_thumbnail_is_made_again_and_half_written_files_are_cleared() {
     let artifact = scene.all().await.remove(0);
     let month = scene.folder.path().join("outputs/ada/2026-03");
     std::fs::remove_dir_all(month.join(".thumbs")).unwrap();
-    let thumb = scene.artifacts.thumb(&artifact).await.unwrap();
+    let thumb = scene.artifacts.thumb(&artifact).await.unwrap().unwrap();
     assert_eq!(media::decode::probe(&thumb).unwrap().mime, "image/webp");
     for name in [".x.png.tmp", ".y.png.tmp"] {
         std::fs::write(month.join(name), "half").unwrap();
@@ -216,7 +216,14 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 fn found(index: u32, file: Vec<u8>) -> Found {
-    Found { profile: "ada".parse().unwrap(), prompt: "6f9619ff".into(), index, file: file.into() }
+    let bytes = Some(file.len() as u64);
+    let pieces: Vec<_> = file.chunks(97).map(|piece| Ok(piece.to_vec().into())).collect();
+    coming(index, bytes, pieces)
+}
+
+fn coming(index: u32, bytes: Option<u64>, pieces: Vec<io::Result<bytes::Bytes>>) -> Found {
+    let file = Coming { bytes, pieces: Box::pin(futures_util::stream::iter(pieces)) };
+    Found { profile: "ada".parse().unwrap(), prompt: "6f9619ff".into(), index, file }
 }
 
 #[tokio::test]
@@ -249,7 +256,8 @@ async fn a_picture_of_comfyuis_is_taken_in_once_with_its_workflow() {
     let all = scene.all().await;
     assert_eq!((all.len(), scene.files()), (1, 2));
     let picture = &all[0];
-    assert_eq!(picture.made, Made::InComfyUi(InComfyUi { prompt: "Two Moons".into(), workflow: true }));
+    let made = InComfyUi { prompt: "Two Moons".into(), workflow: true, ..InComfyUi::default() };
+    assert_eq!(picture.made, Made::InComfyUi(made));
     assert_eq!((picture.width, picture.height, picture.mime.as_str()), (64, 48, "image/png"));
     assert_eq!(scene.artifacts.bytes(picture).await.unwrap(), file, "byte by byte as ComfyUI wrote it");
     assert!(download_name(picture).starts_with("2026-03-05-two-moons-") && download_name(picture).ends_with(".png"));
@@ -259,4 +267,77 @@ async fn a_picture_of_comfyuis_is_taken_in_once_with_its_workflow() {
     let view = serde_json::to_value(ArtifactView::from(picture.clone())).unwrap();
     assert_eq!((view["source"].as_str(), view["recipe"].is_null()), (Some("comfyui"), true));
     assert_eq!(view["workflow"], format!("/api/v1/artifacts/{}/workflow", picture.id));
+}
+
+const MP4: &[u8] = include_bytes!("../../media/tests/played/saved.mp4");
+const FLAC: &[u8] = include_bytes!("../../media/tests/played/saved.flac");
+const GIF: &[u8] = include_bytes!("../../media/tests/played/moving.gif");
+
+#[tokio::test]
+async fn videos_sounds_and_what_moves_are_taken_in_as_what_they_are() {
+    let scene = scene().await;
+    for (index, file) in (0..).zip([MP4, FLAC, GIF]) {
+        assert_eq!(scene.artifacts.take(found(index, file.to_vec())).await, Taken::Settled);
+    }
+    let all = scene.all().await;
+    let views: Vec<ArtifactView> = all.iter().rev().cloned().map(ArtifactView::from).collect();
+    let facts = views.iter().map(|view| (view.kind, view.mime.as_str(), view.width, view.duration_ms, view.animated));
+    let expected = [
+        ("video", "video/mp4", 64, Some(1000), false),
+        ("sound", "audio/flac", 0, Some(100), false),
+        ("picture", "image/gif", 16, None, true),
+    ];
+    assert_eq!(facts.collect::<Vec<_>>(), expected);
+    assert!(views.iter().zip([true, true, false]).all(|(view, has)| view.workflow.is_some() == has));
+    let comfy = scene.artifacts.comfy(&all[2]).await.unwrap().unwrap();
+    assert_eq!((comfy.prompt.as_str(), comfy.workflow.as_deref()), ("waves at dusk", Some("{\"nodes\": []}")));
+    assert!(download_name(&all[2]).ends_with(".mp4") && all[2].path.ends_with(".mp4"));
+    // A video is never held whole; nor has it a thumbnail before a browser has made a still.
+    assert!(scene.artifacts.bytes(&all[2]).await.is_err() && scene.artifacts.thumb(&all[2]).await.unwrap().is_none());
+    assert!(scene.artifacts.keep_still(&all[2], b"no picture".to_vec()).await.unwrap_err().is::<media::DecodeError>());
+    for colour in [20, 200] {
+        let pixels = media::Rgb8::new(800, 600, vec![colour; 800 * 600 * 3]).unwrap();
+        let still = media::thumb::thumbnail(&pixels).unwrap();
+        scene.artifacts.keep_still(&all[2], still).await.unwrap();
+    }
+    let thumb = scene.artifacts.thumb(&all[2]).await.unwrap().unwrap();
+    let seen = media::decode::rgb(&thumb).unwrap();
+    assert!(seen.width() == 512 && seen.data()[0] < 50, "small, and the first one stays");
+    let ids = all.iter().map(|a| a.id.clone()).collect();
+    assert_eq!(scene.artifacts.delete(&scene.ada, ids).await.unwrap().len(), 3);
+    scene.clock.advance(UNDO);
+    scene.artifacts.sweep().await.unwrap();
+    assert_eq!(scene.files(), 0, "stills go too");
+}
+
+/// Whatever happens on the way, nothing is left of what was not taken in.
+#[tokio::test]
+async fn what_is_not_taken_in_leaves_nothing() {
+    let scene = scene().await;
+    let broken = || Err(io::ErrorKind::ConnectionReset.into());
+    let head = || Ok(bytes::Bytes::from_static(MP4));
+    let much = Some(1 << 60);
+    for (pieces, bytes, taken) in [
+        (vec![Ok("#EXTM3U\nfile:///etc/passwd".into())], None, Taken::Settled),
+        (vec![Ok("<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>".into()), head()], None, Taken::Settled),
+        (vec![], None, Taken::Settled),
+        (vec![Ok(MP4[..900].to_vec().into())], None, Taken::Settled),
+        (vec![head(), broken()], None, Taken::Unread),
+        (vec![broken()], None, Taken::Unread),
+        (vec![head()], Some(u64::MAX), Taken::Settled),
+        (
+            vec![head()],
+            Some(31 << 30),
+            if scene.artifacts.outputs.room().unwrap() < 31 << 30 { Taken::NoRoom } else { Taken::Settled },
+        ),
+        (vec![Ok(picture(0).file.into())], much, Taken::Settled),
+    ] {
+        let what = format!("{pieces:?}").chars().take(60).collect::<String>();
+        assert_eq!(scene.artifacts.take(coming(7, bytes, pieces)).await, taken, "{what}");
+    }
+    let left = scene.all().await.len();
+    assert!(left <= 1, "only the one that there may be room for");
+    let folder = scene.folder.path().join("outputs/ada");
+    let files = std::fs::read_dir(folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file());
+    assert_eq!(files.count(), 0);
 }

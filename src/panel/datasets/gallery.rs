@@ -36,6 +36,10 @@ impl Datasets {
         let mut added = Vec::with_capacity(ids.len());
         for id in ids {
             let artifact = self.0.artifacts.get(profile, id).await?.ok_or(DatasetError::Unknown)?;
+            if artifact.kind() != media::Kind::Picture {
+                let words = format!("A {} cannot be in a dataset. Choose pictures.", artifact.kind().name());
+                return Err(DatasetError::Field("ids", words));
+            }
             // A file that its owner removed from the disk is gone.
             let file = self.0.artifacts.bytes(&artifact).await.map_err(|_| DatasetError::Unknown)?;
             let caption = if prompts { artifact.made.prompt().chars().take(MAX_CAPTION).collect() } else { String::new() };

@@ -19,7 +19,7 @@ mod tunnel;
 mod walls;
 mod who;
 
-pub use comfy::{Folders, Found, Gallery, Taken};
+pub use comfy::{Coming, Folders, Found, Gallery, Taken};
 pub use who::{Admits, Visitor};
 
 use crate::clock::Clock;

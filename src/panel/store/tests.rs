@@ -261,3 +261,17 @@ async fn least(work: impl AsyncFn()) -> Duration {
     }
     least
 }
+
+/// As it was written before anything in a gallery was played.
+#[tokio::test]
+async fn a_picture_of_comfyuis_from_before_videos_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let of_comfy = Artifact { made: Made::InComfyUi(crate::artifacts::InComfyUi::default()), ..artifact(1) };
+    store.run(move |c| artifacts::insert(c, &of_comfy)).await.unwrap();
+    let old = "UPDATE artifacts SET recipe = '{\"prompt\": \"a lake\", \"workflow\": true}'";
+    store.run(move |c| Ok(c.execute(old, [])?)).await.unwrap();
+    let read = store.read(|c| artifacts::get(c, &ada(), &format!("{:026}", 1))).await.unwrap().unwrap();
+    let made = crate::artifacts::InComfyUi { prompt: "a lake".into(), workflow: true, animated: false, duration_ms: None };
+    assert_eq!((read.kind(), read.made), (media::Kind::Picture, Made::InComfyUi(made)));
+}

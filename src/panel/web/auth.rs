@@ -143,7 +143,9 @@ fn studio(app: &App, request: &HttpRequest) -> Result<Studio, AppError> {
 
 /// A person does this, and not a page that asks the API again and again by itself.
 fn is_a_use(request: &HttpRequest) -> bool {
-    !(request.method().is_safe() && request.path().starts_with("/api/"))
+    // A gallery that is left open keeps the stills of videos that come.
+    let by_itself = request.method().is_safe() || request.path().ends_with("/thumb");
+    !(by_itself && request.path().starts_with("/api/"))
 }
 
 fn artist(app: &App, request: &HttpRequest) -> Result<Artist, AppError> {

@@ -139,7 +139,7 @@ routes! {
     Artist "/api/v1/artifacts/restore"        { post api::artifacts::restore_many }
     Artist "/api/v1/artifacts/{id}"           { get api::artifacts::get, delete api::artifacts::delete }
     Artist "/api/v1/artifacts/{id}/file"      { get api::artifacts::file }
-    Artist "/api/v1/artifacts/{id}/thumb"     { get api::artifacts::thumb }
+    Artist "/api/v1/artifacts/{id}/thumb"     { get api::artifacts::thumb, put api::artifacts::keep_still }
     Artist "/api/v1/artifacts/{id}/workflow"  { get api::artifacts::workflow }
     Artist "/api/v1/artifacts/{id}/restore"   { post api::artifacts::restore }
     Artist "/api/v1/datasets"                 { get api::datasets::list, post api::datasets::make }

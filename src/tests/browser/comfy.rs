@@ -184,3 +184,43 @@ async fn a_picture_of_comfyuis_offers_its_workflow() {
     assert_eq!(b.count("#latest a").await, 0);
     b.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_of_comfyuis_gets_a_still_and_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = comfy::studio(folder.path(), &[]);
+    Guest::admin(&program).await.install("comfy").await;
+    let zoe = Guest::pick(&program, "zoe").await;
+    zoe.start("comfy").await;
+    comfy::films::filmed(&zoe.enter("comfy").await).await;
+    comfy::films::gallery(&zoe, 2).await;
+    let b = Browser::open(1440, 900).await;
+    b.pick(&program, "Zoe").await;
+    b.go(&program.at("/gallery")).await;
+    let stills = "const all = [...document.querySelectorAll('.tile[data-kind=video] img')]; \
+                  return all.length === 2 && all.every((img) => img.naturalWidth === 64)";
+    b.until("both have a still", stills).await;
+    assert_eq!(b.count(".tile video").await, 0, "no tile holds a decoder");
+    assert_eq!(b.text(".tile .mark").await, "0:02");
+    // Under the pointer it plays, without sound.
+    b.driver.action_chain().move_to_element_center(&b.see(".tile").await).perform().await.unwrap();
+    let plays = "const video = document.querySelector('.tile video'); return !!video && video.muted && video.currentTime > 0.2";
+    b.until("it plays in its tile", plays).await;
+    b.driver.action_chain().move_to_element_center(&b.see("#search").await).perform().await.unwrap();
+    b.until("it does not any more", "return document.querySelector('.tile video') === null").await;
+    for tile in ["li:first-child", "li:last-child"] {
+        b.go(&program.at("/gallery")).await;
+        b.click(&format!("#tiles {tile} a")).await;
+        b.until("it can be played", "return document.querySelector('video#player')?.readyState >= 2").await;
+        assert_eq!(b.run("return document.querySelector('#player').paused").await, true, "nothing plays by itself");
+        assert_eq!((b.count("[data-hand]").await, b.count("#workflow").await), (0, 1));
+        b.driver.action_chain().send_keys(" ").perform().await.unwrap();
+        b.until("it plays", "return document.querySelector('#player').currentTime > 0.3").await;
+    }
+    calm(&b).await;
+    let found = look_at(&b, &b.url().await, "#player", "picture-video").await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    b.go(&program.at("/gallery")).await;
+    b.until("its still was kept", stills).await;
+    b.close().await;
+}

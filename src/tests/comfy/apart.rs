@@ -28,7 +28,7 @@ fn graph(prefix: &str, color: u32, steps: u32, seconds: f64) -> Value {
 }
 
 /// Queues a graph with its workflow; its id.
-async fn queue(gate: &Gate, prompt: Value, workflow: &str) -> String {
+pub(super) async fn queue(gate: &Gate, prompt: Value, workflow: &str) -> String {
     let extra = json!({"extra_pnginfo": {"workflow": {"title": workflow}}});
     let (status, told) = gate.post("/prompt", json!({"prompt": prompt, "client_id": "tab", "extra_data": extra})).await;
     assert_eq!(status, 200, "{told}");
@@ -76,7 +76,7 @@ fn count(gate: &Value) -> u64 {
 }
 
 /// A studio with one ComfyUI that runs, and both at its gate.
-async fn both(program: &Program) -> (Gate, Gate) {
+pub(super) async fn both(program: &Program) -> (Gate, Gate) {
     Guest::admin(program).await.install("comfy").await;
     let (zoe, mateo) = (Guest::pick(program, "zoe").await, Guest::pick(program, "mateo").await);
     zoe.start("comfy").await;

@@ -66,6 +66,13 @@ impl Guest {
         self.api(Method::POST, path, Value::Null).await
     }
 
+    /// A request of the API with these headers and bytes.
+    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
+        let request = self.http.request(method, format!("{}/api/v1{path}", self.panel)).header("origin", &self.panel);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.header("cookie", &self.cookie).body(body).send().await.unwrap()
+    }
+
     pub(crate) async fn tool(&self, id: &str) -> Value {
         self.api(Method::GET, &format!("/tools/{id}"), Value::Null).await.1
     }

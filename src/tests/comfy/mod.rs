@@ -3,6 +3,7 @@
 
 mod apart;
 pub(crate) mod card;
+pub(crate) mod films;
 mod gates;
 pub(crate) mod guest;
 mod routes;
@@ -39,7 +40,7 @@ body = '{"unload_models": true, "free_memory": true}'
 const INSTALL: &str = r#"#!/usr/bin/env bash
 set -euo pipefail
 mkdir -p "$EASEL_TOOL_DIR"
-cp "$EASEL_SETUP/server.py" "$EASEL_SETUP/studio.py" "$EASEL_TOOL_DIR/"
+cp "$EASEL_SETUP"/*.py "$EASEL_SETUP"/film.* "$EASEL_TOOL_DIR/"
 printf 'version=double\ncommit=\nat=2026-01-31T12:00:00Z\n' > "$EASEL_TOOL_DIR/.easel-installed"
 "#;
 
@@ -69,7 +70,7 @@ fn write(setup: &Path, id: &str, name: &str, admits: &str) {
         TOML.replace("NAME", name).replace("PORT", &port).replace("ID", id).replace("ADMITS", admits),
     )
     .unwrap();
-    for file in ["server.py", "studio.py"] {
+    for file in ["server.py", "studio.py", "films.py", "film.mp4", "film.webm"] {
         fs::copy(sources().join(file), folder.join(file)).unwrap();
     }
     let in_name = id.replace('-', "_");

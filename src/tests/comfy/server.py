@@ -2,8 +2,8 @@
 
     python3 src/tests/comfy/server.py --listen 127.0.0.1 --port 8188 --output-directory /tmp/out
 
-It knows the nodes CountFiles, EmptyImage, LoadImage, PreviewImage, SaveImage and Steps (passes pictures on after so many steps). With
---multi-user it keeps settings and user data for each user, as ComfyUI does; everything else is everybody's. Where the
+It knows the nodes CountFiles, CreateVideo, EmptyImage, LoadImage, PreviewImage, SaveImage, SaveLatent, SaveVideo, Steps (passes
+pictures on after so many steps) and VHS_VideoCombine; every video is the same one. With --multi-user it keeps settings and user data for each user, as ComfyUI does; everything else is everybody's. Where the
 variable CARD_DOUBLE names a folder, it holds memory of the card there, in a file of its process's number, as a run that loads
 a model does, and gives it back when POST /free says so.
 """

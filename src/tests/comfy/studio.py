@@ -6,24 +6,32 @@ import json
 import os
 import pathlib
 import random
+import re
 import struct
 import threading
 import time
 import uuid
 import zlib
 
+import films
+
 # What a run holds of the card, in bytes.
 MODEL = int(os.environ.get("COMFY_DOUBLE_HOLDS", "0"))
 IMAGES = ["IMAGE"]
 INT = ["INT", {"default": 64, "min": 1, "max": 4096}]
+FLOAT = ["FLOAT", {}]
 PREFIX = ["STRING", {"default": "ComfyUI"}]
 NODES = {
+    "CreateVideo": ({"images": IMAGES, "fps": FLOAT}, ["VIDEO"], False),
     "CountFiles": ({"directory": ["STRING", {"default": ""}]}, [], True),
     "EmptyImage": ({"width": INT, "height": INT, "batch_size": INT, "color": INT}, IMAGES, False),
-    "Steps": ({"images": IMAGES, "steps": INT, "seconds": ["FLOAT", {}]}, IMAGES, False),
+    "Steps": ({"images": IMAGES, "steps": INT, "seconds": FLOAT}, IMAGES, False),
     "LoadImage": ({"image": [[], {"image_upload": True}]}, IMAGES, False),
     "PreviewImage": ({"images": IMAGES}, [], True),
     "SaveImage": ({"images": IMAGES, "filename_prefix": PREFIX}, [], True),
+    "SaveLatent": ({"samples": IMAGES, "filename_prefix": PREFIX}, [], True),
+    "SaveVideo": ({"video": ["VIDEO"], "filename_prefix": PREFIX}, [], True),
+    "VHS_VideoCombine": ({"images": IMAGES, "frame_rate": FLOAT, "filename_prefix": PREFIX, "save_output": ["BOOLEAN", {}]}, [], True),
 }
 
 
@@ -199,13 +207,21 @@ class Studio:
             return None, {"text": sorted(file.name for file in folder.rglob("*"))}
         if kind == "LoadImage":
             return read_png(self.path(inputs["image"]).read_bytes()), None
+        if kind == "CreateVideo":
+            return made[inputs["images"][0]], None
+        text = {"prompt": json.dumps(prompt)}
+        text.update((key, json.dumps(value)) for key, value in (entry[3].get("extra_pnginfo") or {}).items())
+        if kind == "SaveLatent":
+            return None, {"latents": [self.save(b"no picture", inputs, "_.latent")]}
+        if kind == "SaveVideo":
+            return None, {"images": [self.save(films.mp4(text), inputs, "_.mp4")], "animated": [True]}
         picture = made[inputs["images"][0]]
         if kind == "Steps":
             self.steps(picture, inputs, id, tell)
             return picture, None
         width, height, color, batch = picture
-        text = {"prompt": json.dumps(prompt)}
-        text.update((key, json.dumps(value)) for key, value in (entry[3].get("extra_pnginfo") or {}).items())
+        if kind == "VHS_VideoCombine":
+            return None, {"gifs": [self.combine(png(width, height, color, text), films.webm(text), inputs)]}
         save = self.preview if kind == "PreviewImage" else self.save
         return None, {"images": [save(png(width, height, color, text), inputs) for _ in range(batch)]}
 
@@ -223,10 +239,20 @@ class Studio:
     def preview(self, picture, inputs):
         return self.write("temp", "ComfyUI" + self.suffix, picture)
 
-    def save(self, picture, inputs):
-        return self.write("output", inputs.get("filename_prefix", "ComfyUI"), picture)
+    def save(self, file, inputs, end="_.png"):
+        return self.write("output", inputs.get("filename_prefix", "ComfyUI"), file, end)
 
-    def write(self, kind, prefix, picture):
+    def combine(self, picture, film, inputs):
+        """As VideoHelperSuite: the first frame beside the video, to keep the workflow, and where in the machine that lies."""
+        kind = "output" if inputs.get("save_output", True) else "temp"
+        still = self.write(kind, inputs.get("filename_prefix", "AnimateDiff"), picture, ".png")
+        name = still["filename"].removesuffix("png") + "webm"
+        file = self.folders[kind] / still["subfolder"] / name
+        file.write_bytes(film)
+        more = {"format": "video/webm", "frame_rate": inputs["frame_rate"], "workflow": still["filename"], "fullpath": str(file)}
+        return {**still, "filename": name, **more}
+
+    def write(self, kind, prefix, picture, end="_.png"):
         """As get_save_image_path."""
         folder = self.folders[kind]
         prefix = os.path.normpath(prefix)
@@ -235,8 +261,9 @@ class Studio:
         if os.path.commonpath((os.path.abspath(folder), into)) != os.path.abspath(folder):
             raise ValueError("Saving image outside the output folder is not allowed.")
         os.makedirs(into, exist_ok=True)
-        numbers = [int(file[len(name) + 1 :].split("_")[0]) for file in os.listdir(into) if file.startswith(name + "_") and file[len(name) + 1 :].split("_")[0].isdigit()]
-        name = f"{name}_{max(numbers, default=0) + 1:05}_.png"
+        number = re.compile(re.escape(name) + r"_(\d+)[_.]")
+        numbers = [int(found[1]) for found in map(number.match, os.listdir(into)) if found]
+        name = f"{name}_{max(numbers, default=0) + 1:05}{end}"
         pathlib.Path(into, name).write_bytes(picture)
         return {"filename": name, "subfolder": subfolder, "type": kind}
 

@@ -74,6 +74,20 @@ fn picture_file() {
     });
 }
 
+/// Videos and sounds as FFmpeg writes them for ComfyUI, of each kind one, and animated pictures.
+#[test]
+fn played_file() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/media/tests/played");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    hammer("panel::played_file", TEN_MILLION, &files.collect::<Vec<_>>(), |bytes| {
+        let Some(format) = media::Format::of(bytes) else { return };
+        let _ = (media::kind::moves(bytes), media::comfy::read(bytes));
+        if let Ok(played) = media::played::look(std::io::Cursor::new(bytes), format) {
+            assert_eq!(played.width > 0, format.kind == media::Kind::Video);
+        }
+    });
+}
+
 #[test]
 fn recipe_of_a_draft() {
     let library = Library::scan(std::path::Path::new("no such folder"));

@@ -5,7 +5,7 @@ import { get, send, wordsOf } from "../api";
 import { icon, make, setText } from "../dom";
 import { ask } from "../ask";
 import { toast } from "../toasts";
-import type { Artifact } from "../types";
+import { kindOf, type Artifact } from "../types";
 import { plural } from "../words";
 
 /** Pictures that are asked for at a time, and added at a time. */
@@ -39,7 +39,7 @@ export function askPick(dataset: string, came: () => void): void {
     more.disabled = true;
     try {
       const page = await get<Page>(`/artifacts?limit=${PAGE}${next ? `&before=${next}` : ""}`);
-      tiles.append(...page.items.map(tile));
+      tiles.append(...page.items.filter((a) => kindOf(a) === "picture").map(tile));
       next = page.next;
       more.hidden = next === undefined || next === null;
       if (page.total === 0) setText(said, "Your gallery is empty. What you make in the studio appears there.");

@@ -2,6 +2,7 @@
 // its true height. Knows where things stand and what is chosen, not why.
 
 import { byId, make, setVar } from "../dom";
+import type { Artifact } from "../types";
 import { plural } from "../words";
 import { layOut, rowAt, rowOfEntry, type Entry, type Layout, type Measure, type Row } from "./layout";
 import { Tile } from "./tile";
@@ -16,6 +17,7 @@ const BAR = 120;
 export interface Tiles {
   entries: Entry[];
   alt: (index: number) => string;
+  artifact: (id: string) => Artifact | undefined;
   chosen: (id: string) => boolean;
 }
 
@@ -230,7 +232,7 @@ export class Grid {
 
   private describe(tile: Tile): void {
     const id = this.source.entries[tile.index]?.id ?? "";
-    tile.describe(this.source.alt(tile.index), this.source.chosen(id), tile.index === this.focused);
+    tile.describe(this.source.alt(tile.index), this.source.chosen(id), tile.index === this.focused, this.source.artifact(id));
   }
 
   private drawDays(rows: Row[]): void {

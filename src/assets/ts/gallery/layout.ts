@@ -96,7 +96,8 @@ function layRows(rows: Row[], entries: Entry[], from: number, to: number, top: n
   return y;
 }
 
-const ratioOf = (e: Entry): number => e.width / e.height;
+/** A sound has no size; its tile is a square. */
+const ratioOf = (e: Entry): number => (e.height > 0 ? e.width / e.height : 1);
 
 function rowOf(entries: Entry[], at: number, end: number, y: number, height: number, m: Measure): Row {
   const row: Row = { y, height, first: at, x: [], w: [] };

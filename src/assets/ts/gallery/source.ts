@@ -3,11 +3,12 @@
 
 import { get } from "../api";
 import type { Artifact } from "../types";
-import { created } from "../types";
+import { created, kindOf } from "../types";
 import { moment } from "../words";
 import type { Entry } from "./layout";
 
 const PAGE = 100;
+const nouns = { picture: "Picture", video: "Video", sound: "Sound" };
 
 export interface Filter {
   q: string;
@@ -46,8 +47,11 @@ export class Source {
 
   alt(index: number): string {
     const entry = this.entries[index];
-    const prompt = entry && this.known.get(entry.id)?.prompt.trim();
-    return prompt || (entry ? `Picture, ${moment(new Date(entry.created))}` : "");
+    const known = entry && this.known.get(entry.id);
+    const noun = nouns[kindOf(known)];
+    const words = known?.prompt.trim();
+    if (words) return noun === "Picture" ? words : `${noun}: ${words}`;
+    return entry ? `${noun}, ${moment(new Date(entry.created))}` : "";
   }
 
   /** The list of every picture that the filter lets through. */

@@ -4,7 +4,7 @@
 import { ApiError, get, request, wordsOf } from "../api";
 import { all, byId } from "../dom";
 import { toast } from "../toasts";
-import type { Artifact, Draft } from "../types";
+import { kindOf, type Artifact, type Draft } from "../types";
 
 /** What the gallery and the strip put into a drag. */
 const ARTIFACT_TYPE = "application/x-easel-artifact";
@@ -45,9 +45,17 @@ async function inspect(file: File): Promise<Found> {
   return { draft, notes };
 }
 
+/** One of the gallery that can be a reference. */
+async function picture(id: string): Promise<Artifact> {
+  const artifact = await get<Artifact>(`/artifacts/${id}`);
+  const kind = kindOf(artifact);
+  if (kind !== "picture") throw new ApiError(`A ${kind} cannot be a reference. Choose a picture.`, 422);
+  return artifact;
+}
+
 async function use(what: Dropped, half: string, target: Target): Promise<void> {
   try {
-    if (half === "reference") target.asReference(what.kind === "file" ? what.file : await get<Artifact>(`/artifacts/${what.id}`));
+    if (half === "reference") target.asReference(what.kind === "file" ? what.file : await picture(what.id));
     else if (what.kind === "file") target.asSettings(await inspect(what.file));
     else {
       const { recipe } = await get<Artifact>(`/artifacts/${what.id}`);

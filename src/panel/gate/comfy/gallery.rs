@@ -1,5 +1,5 @@
-//! What ComfyUI made for a profile, on its way into that profile's gallery. Watches the prompts that the gate has let in, and
-//! hands each picture over once; knows no gallery and no disk.
+//! What ComfyUI made for a profile, on its way into that profile's gallery: pictures, videos and sounds. Watches the prompts that
+//! the gate has let in, and hands each file over once; knows no gallery, no disk, and not what a file is.
 
 use super::Run;
 use super::lists;
@@ -8,10 +8,12 @@ use super::owners::PROMPTS_MAX;
 use super::upstream::{Failure, Question, Tool};
 use crate::gate::link::Home;
 use crate::users::ProfileId;
+use futures_util::Stream;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use std::collections::{HashSet, VecDeque};
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,50 +25,66 @@ const EVERY: Duration = Duration::from_secs(1);
 /// And at least so often while ComfyUI does not answer, as when a model loads, or while the gallery has no room. Whoever says
 /// that it has ended ends this too.
 const SELDOM: Duration = Duration::from_secs(15);
-/// A prompt whose pictures cannot be read is asked for so often.
+/// A prompt whose files cannot be read is asked for so often.
 const TRIES: u32 = 5;
-/// Pictures of one prompt.
-const PICTURES_MAX: usize = 1_000;
+/// Files of one prompt.
+const FILES_MAX: usize = 1_000;
 
-/// A picture that a prompt of a profile has made.
-#[derive(Clone, Debug)]
+/// A file that a prompt of a profile has made.
+#[derive(Debug)]
 pub struct Found {
     /// Whose.
     pub profile: ProfileId,
     /// The prompt that made it: a UUID.
     pub prompt: String,
-    /// Which of the prompt's pictures, from 0.
+    /// Which of the prompt's files, from 0.
     pub index: u32,
     /// The file as ComfyUI wrote it, with the graph and the workflow in it.
-    pub file: Bytes,
+    pub file: Coming,
 }
 
-/// What became of a picture.
+/// A file that comes in pieces. Whoever has seen enough of it drops it.
+pub struct Coming {
+    /// How long it is, where that is told.
+    pub bytes: Option<u64>,
+    /// Its bytes; an error where it breaks off.
+    pub pieces: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
+}
+
+impl fmt::Debug for Coming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coming").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// It is there, or refused for good.
     Settled,
     /// There is no room for it now.
     NoRoom,
+    /// It broke off on its way.
+    Unread,
 }
 
-/// Takes pictures in. What it refuses stays in ComfyUI's own folder.
+/// Takes files in. What it refuses stays in ComfyUI's own folder.
 pub trait Gallery: Debug + Send + Sync {
     /// Takes one; the same one twice changes nothing.
     fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>>;
 }
 
-/// A prompt whose pictures nobody has fetched yet.
+/// A prompt whose files nobody has fetched yet.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     prompt: String,
     profile: ProfileId,
     tries: u32,
-    /// So many of its pictures are settled. They are not handed over again: whoever makes room may have deleted them.
+    /// So many of its files are settled. They are not handed over again: whoever makes room may have deleted them.
     settled: u32,
 }
 
-/// What became of a prompt's pictures.
+/// What became of a prompt's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fetched {
     /// Nothing more will come of it.
@@ -84,18 +102,18 @@ enum Next {
     More,
     /// Nothing has left the queue, or could be read.
     Nothing,
-    /// The gallery has no room, for whosever picture.
+    /// The gallery has no room, for whosever file.
     NoRoom,
 }
 
-/// Prompts whose pictures are waited for, and whether somebody looks after them.
+/// Prompts whose files are waited for, and whether somebody looks after them.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     waiting: VecDeque<Waiting>,
     watching: bool,
 }
 
-/// Waits for a prompt's pictures as well, from before it is sent: of what is made for whom is taken note even where no gallery
+/// Waits for a prompt's files as well, from before it is sent: of what is made for whom is taken note even where no gallery
 /// takes it.
 pub(super) fn watch(run: &Arc<Run>, gallery: Option<&Arc<dyn Gallery>>, profile: &ProfileId, prompt: &str, address: SocketAddr) {
     let mut watched = run.watched();
@@ -173,7 +191,7 @@ async fn fetch(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>, waiting
     let told = match told {
         Ok(told) => told,
         Err(Failure::Unreadable | Failure::TooLarge) => {
-            tracing::warn!("what ComfyUI tells of a prompt cannot be read, so its pictures stay where they are");
+            tracing::warn!("what ComfyUI tells of a prompt cannot be read, so its files stay where they are");
             return Ok(Fetched::All);
         }
         // It cannot tell of this one, and the others must not wait for that.
@@ -193,31 +211,35 @@ async fn fetch(run: &Run, tool: Tool<'_>, gallery: Option<&dyn Gallery>, waiting
     }
 }
 
-/// Hands over the pictures that were saved; previews are none.
+/// Hands over the files that were saved; previews are none.
 async fn hand_over(tool: Tool<'_>, gallery: &dyn Gallery, waiting: &mut Waiting, files: Vec<File>) -> Fetched {
     let own = format!("@{}", waiting.profile);
     let mine = |file: &File| file.subfolder.split('/').next() == Some(&own);
-    let saved = files.into_iter().filter(|file| file.kind == Kind::Output && mine(file) && is_picture(&file.name));
+    // Several nodes may tell of the same file.
+    let mut seen = HashSet::new();
+    let saved = files.into_iter().filter(|file| file.kind == Kind::Output && mine(file) && seen.insert(file.clone()));
     let settled = waiting.settled;
     let mut fetched = Fetched::All;
-    for (index, file) in (0u32..).zip(saved.take(PICTURES_MAX)).filter(|(index, _)| *index >= settled) {
+    for (index, file) in (0u32..).zip(saved.take(FILES_MAX)).filter(|(index, _)| *index >= settled) {
         let pairs = [("filename", file.name.as_str()), ("subfolder", &file.subfolder), ("type", file.kind.as_str())];
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        match tool.ask(Question::get(&format!("/view?{query}"))).await {
-            Ok(told) if told.status.is_success() => {
+        match tool.file(Question::get(&format!("/view?{query}"))).await {
+            Ok((status, file)) if status.is_success() => {
                 let (profile, prompt) = (waiting.profile.clone(), waiting.prompt.clone());
-                if gallery.take(Found { profile, prompt, index, file: told.body }).await == Taken::NoRoom {
-                    return Fetched::NoRoom;
+                match gallery.take(Found { profile, prompt, index, file }).await {
+                    Taken::Settled => {}
+                    Taken::Unread => fetched = Fetched::Unread,
+                    Taken::NoRoom => return Fetched::NoRoom,
                 }
             }
             // It is gone already.
-            Ok(told) if told.status == StatusCode::NOT_FOUND => {}
-            Ok(told) => {
-                tracing::warn!(status = told.status.as_u16(), "a picture of ComfyUI's cannot be read");
+            Ok((StatusCode::NOT_FOUND, _)) => {}
+            Ok((status, _)) => {
+                tracing::warn!(status = status.as_u16(), "a file of ComfyUI's cannot be read");
                 fetched = Fetched::Unread;
             }
             Err(e) => {
-                tracing::warn!("a picture of ComfyUI's cannot be read: {e:?}");
+                tracing::warn!("a file of ComfyUI's cannot be read: {e:?}");
                 fetched = Fetched::Unread;
             }
         }
@@ -226,11 +248,6 @@ async fn hand_over(tool: Tool<'_>, gallery: &dyn Gallery, waiting: &mut Waiting,
         }
     }
     fetched
-}
-
-fn is_picture(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "webp"))
 }
 
 #[cfg(test)]

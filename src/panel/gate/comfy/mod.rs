@@ -29,7 +29,7 @@ mod upstream;
 
 pub(super) use answers::Asking;
 use gallery::Watched;
-pub use gallery::{Found, Gallery, Taken};
+pub use gallery::{Coming, Found, Gallery, Taken};
 pub(super) use socket::Ear;
 pub(super) use upstream::{Failure, Tool};
 

@@ -1,12 +1,15 @@
 //! What the gate itself asks ComfyUI, whole answers within limits. Knows no profile.
 
+use super::gallery::Coming;
 use super::{aside, pyjson, queue};
 use crate::gate::link::{Download, Home, Trouble, Upload, exchange};
+use futures_util::stream;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use serde_json::Value;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -128,6 +131,24 @@ impl Tool<'_> {
             Ok(scanner)
         };
         timeout(ANSWER_TIME, read).await.unwrap_or(Err(Failure::Slow))
+    }
+
+    /// Asks for a file, which comes in pieces: it may be larger than the memory. Each piece comes in time, or none does.
+    pub(super) async fn file(&self, question: Question<'_>) -> Result<(StatusCode, Coming), Failure> {
+        let asked = timeout(ANSWER_TIME, self.exchange(question)).await;
+        let (head, body) = asked.unwrap_or(Err(Failure::Slow))?;
+        let bytes = body.size_hint().exact();
+        let pieces = stream::unfold(Some(body), |body: Option<Download>| async move {
+            let mut body = body?;
+            let piece = match timeout(ANSWER_TIME, body.frame()).await {
+                Ok(None) => return None,
+                Ok(Some(frame)) => frame.map(|frame| frame.into_data().unwrap_or_default()).map_err(io::Error::other),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            };
+            let rest = piece.is_ok().then_some(body);
+            Some((piece, rest))
+        });
+        Ok((head.status, Coming { bytes, pieces: Box::pin(pieces) }))
     }
 
     async fn exchange(&self, question: Question<'_>) -> Result<(hyper::http::response::Parts, Download), Failure> {

@@ -1,6 +1,6 @@
 //! `/api/v1/artifacts`: the caller's gallery, its files, deleting and taking it back. Knows no paths.
 
-use super::body;
+use super::{body, ranges};
 use crate::{
     App,
     artifacts::{Artifact, ArtifactView, Filter, Made, download_name, parse_month},
@@ -12,12 +12,15 @@ use actix_web::{
     http::header,
     web::{Data, Json, Path, Payload, Query},
 };
+use media::Kind;
 use serde::{Deserialize, Serialize};
 
 /// Pictures of one page at most.
 const MAX_PAGE: u32 = 500;
 /// Pictures of one deletion at most.
 const MAX_CHOSEN: usize = 10_000;
+/// Bytes of a video's still at most: 512 pixels a side as a PNG, from browsers that write no WebP.
+const MAX_STILL: usize = 2 << 20;
 /// A file of ours never changes under its id.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// Whatever a browser may see in such a file, it does nothing with it.
@@ -95,9 +98,10 @@ pub struct How {
     download: Option<String>,
 }
 
-/// The picture's file.
+/// The file, or the part of it that a `Range` names. Its media type is that of the artifact.
 #[utoipa::path(get, path = "/api/v1/artifacts/{id}/file", tag = "artifacts", params(("id" = String, Path), How),
-    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 304)))]
+    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 206, description = "The part that was asked for"),
+        (status = 304), (status = 416, description = "It has no such part")))]
 pub async fn file(
     app: Data<App>,
     artist: Artist,
@@ -110,26 +114,48 @@ pub async fn file(
     if is_known(&request, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
     }
-    let bytes = app.artifacts.bytes(&artifact).await.map_err(gone)?;
+    let (file, length) = app.artifacts.opened(&artifact).await.map_err(gone)?;
     let disposition = if how.download.is_some() { "attachment" } else { "inline" };
     let disposition = format!("{disposition}; filename=\"{}\"", download_name(&artifact));
-    Ok(picture(&artifact.mime, tag).insert_header((header::CONTENT_DISPOSITION, disposition)).body(bytes))
+    let mut head = picture(&artifact.mime, tag.clone());
+    head.insert_header((header::CONTENT_DISPOSITION, disposition));
+    Ok(ranges::answer(&request, head, &tag, file, length))
 }
 
 /// A WebP of at most 512 pixels a side.
 #[utoipa::path(get, path = "/api/v1/artifacts/{id}/thumb", tag = "artifacts", params(("id" = String, Path)),
-    responses((status = 200, content_type = "image/webp", body = Vec<u8>), (status = 304)))]
+    responses((status = 200, content_type = "image/webp", body = Vec<u8>), (status = 304),
+        (status = 204, description = "A sound, or a video of which no still was kept yet")))]
 pub async fn thumb(app: Data<App>, artist: Artist, id: Path<String>, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let artifact = find(&app, &artist, &id).await?;
     let tag = format!("\"{}-thumb\"", artifact.id);
     if is_known(&request, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
     }
-    let bytes = app.artifacts.thumb(&artifact).await.map_err(gone)?;
-    Ok(picture("image/webp", tag).body(bytes))
+    Ok(match app.artifacts.thumb(&artifact).await.map_err(gone)? {
+        Some(bytes) => picture("image/webp", tag).body(bytes),
+        None => HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "private, no-store")).finish(),
+    })
 }
 
-/// The workflow that ComfyUI wrote into a picture, as its page loads it.
+/// Keeps a still of a video, which a browser has made, as its thumbnail: a picture of at most 2 MiB. The first one stays.
+#[utoipa::path(put, path = "/api/v1/artifacts/{id}/thumb", tag = "artifacts", params(("id" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "image/webp"), responses((status = 204)))]
+pub async fn keep_still(app: Data<App>, artist: Artist, id: Path<String>, payload: Payload) -> Result<HttpResponse, AppError> {
+    let artifact = find(&app, &artist, &id).await?;
+    if artifact.kind() != Kind::Video {
+        return Err(AppError::field("id", "Only videos get their stills from a browser."));
+    }
+    let still = body::bytes(payload, MAX_STILL).await?;
+    let refused = |e: anyhow::Error| match e.downcast::<media::DecodeError>() {
+        Ok(e) => AppError::field("body", format!("It cannot be read: {e}.")),
+        Err(e) => gone(e),
+    };
+    app.artifacts.keep_still(&artifact, still).await.map_err(refused)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The workflow that ComfyUI wrote into the file, as its page loads it.
 #[utoipa::path(get, path = "/api/v1/artifacts/{id}/workflow", tag = "artifacts", params(("id" = String, Path)),
     responses((status = 200, content_type = "application/json", body = serde_json::Value), (status = 404)))]
 pub async fn workflow(app: Data<App>, artist: Artist, id: Path<String>) -> Result<HttpResponse, AppError> {
@@ -137,8 +163,8 @@ pub async fn workflow(app: Data<App>, artist: Artist, id: Path<String>) -> Resul
     if !matches!(&artifact.made, Made::InComfyUi(comfy) if comfy.workflow) {
         return Err(AppError::NotFound);
     }
-    let bytes = app.artifacts.bytes(&artifact).await.map_err(gone)?;
-    let workflow = media::comfy::read(&bytes).and_then(|comfy| comfy.workflow).ok_or(AppError::NotFound)?;
+    let comfy = app.artifacts.comfy(&artifact).await.map_err(gone)?;
+    let workflow = comfy.and_then(|comfy| comfy.workflow).ok_or(AppError::NotFound)?;
     let name = download_name(&artifact);
     let name = name.rsplit_once('.').map_or(name.as_str(), |(name, _)| name);
     Ok(HttpResponse::Ok()

@@ -22,6 +22,7 @@ pub mod me;
 pub mod models;
 pub mod notices;
 pub mod openapi;
+mod ranges;
 mod recipes;
 pub mod sessions;
 mod streamed;

@@ -23,7 +23,7 @@ use utoipa::{
     info(title = "Easel", description = "Pictures from a studio of your own."),
     paths(
         jobs::submit, jobs::list, jobs::get, jobs::cancel, jobs::again, events::of_all, events::of_job, uploads::begin,
-        uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb, artifacts::workflow,
+        uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb, artifacts::keep_still, artifacts::workflow,
         artifacts::delete, artifacts::restore, artifacts::delete_many, artifacts::restore_many, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
         me::me, notices::list, notices::keep, health::healthz, health::readyz, sessions::list, sessions::get, sessions::open, sessions::end,
         transcripts::get, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,

@@ -2,6 +2,7 @@
 
 use super::{artifacts::gone, upload_error};
 use crate::{App, engine_client::EngineStatus, error::AppError, users::ProfileId};
+use media::Kind;
 use protocol::{Draft, ImageRef, ModelInfo, Recipe, draft::MAX_SEED};
 
 /// The model of that id, or the one taken where none is named: the embedded one, else the first.
@@ -60,6 +61,12 @@ async fn kept(app: &App, profile: &ProfileId, field: &str, image: &ImageRef) -> 
     let found = match image {
         ImageRef::Upload(sha256) => app.uploads.get(profile, sha256).await?.map(|upload| upload.sha256),
         ImageRef::Artifact(id) => match app.artifacts.get(profile, id).await? {
+            Some(artifact) if artifact.kind() != Kind::Picture => {
+                return Err(AppError::field(
+                    field,
+                    format!("A {} cannot be a reference. Choose a picture.", artifact.kind().name()),
+                ));
+            }
             Some(artifact) => match app.artifacts.bytes(&artifact).await.map_err(gone) {
                 Ok(file) => Some(app.uploads.whole(profile, file).await.map_err(|e| upload_error(field, e))?.sha256),
                 Err(AppError::NotFound) => None,

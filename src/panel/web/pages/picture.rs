@@ -1,4 +1,4 @@
-//! One picture with its whole recipe. Knows no files.
+//! One picture, video or sound with its whole recipe. Knows no files.
 
 use super::{embedded, html, shell::Shell, words};
 use crate::{
@@ -12,6 +12,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
+use media::Kind;
 use protocol::{ModelInfo, Recipe, Schedule};
 use serde::Serialize;
 
@@ -52,11 +53,19 @@ pub struct PicturePage {
     /// Place in the gallery, the newest is 1.
     at: String,
     total: String,
+    /// How it is looked at: `picture`, `video` or `sound`; and that with a capital.
+    kind: &'static str,
+    noun: &'static str,
+    /// It moves by itself; who wants no movement sees its first frame.
+    animated: bool,
     ratio: f32,
     url: String,
+    thumb: String,
     width: u32,
     height: u32,
     prompt: String,
+    /// What it is to who does not see it.
+    alt: String,
     newer: Option<String>,
     older: Option<String>,
     /// "PNG, 31 kB".
@@ -104,17 +113,20 @@ fn facts(recipe: &Recipe, models: &[ModelInfo]) -> Vec<Fact> {
 
 /// "PNG, 31 kB".
 fn file_words(picture: &ArtifactView) -> String {
-    let format = match picture.mime.as_str() {
-        "image/webp" => "WebP",
-        "image/jpeg" => "JPEG",
-        _ => "PNG",
-    };
+    let format = media::Format::of_mime(&picture.mime).map_or("File", |format| format.name);
     format!("{format}, {}", words::bytes(picture.bytes))
 }
 
-/// What is known of a picture that was made in ComfyUI.
+/// What is known of what was made in ComfyUI.
 fn facts_elsewhere(picture: &ArtifactView) -> Vec<Fact> {
-    vec![Fact::new("Made in", "ComfyUI"), Fact::new("Size", format!("{} × {}", picture.width, picture.height))]
+    let mut facts = vec![Fact::new("Made in", "ComfyUI")];
+    if picture.width > 0 {
+        facts.push(Fact::new("Size", format!("{} × {}", picture.width, picture.height)));
+    }
+    if let Some(ms) = picture.duration_ms {
+        facts.push(Fact::new("Length", words::length(ms)));
+    }
+    facts
 }
 
 /// `GET /picture/{id}`
@@ -124,6 +136,11 @@ pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Ht
     let place = app.artifacts.neighbours(profile, &id).await?;
     let (_, total) = app.artifacts.page(profile, Filter::default(), None, 1).await?;
     let recipe = found.made.recipe().cloned();
+    let noun = match found.kind() {
+        Kind::Picture => "Picture",
+        Kind::Video => "Video",
+        Kind::Sound => "Sound",
+    };
     let picture = ArtifactView::from(found);
     let boot = Boot { picture: &picture, newer: &place.newer, older: &place.older };
     html(&PicturePage {
@@ -131,15 +148,21 @@ pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Ht
         shell: Shell::new(&app, &artist, "gallery"),
         at: words::count(place.newer_ones + 1),
         total: words::count(total),
-        ratio: picture.width as f32 / picture.height as f32,
+        kind: picture.kind,
+        noun,
+        animated: picture.animated,
+        // A sound is a bar to play it by.
+        ratio: if picture.height > 0 { picture.width as f32 / picture.height as f32 } else { 4.0 },
         boot: embedded(&boot),
         url: picture.url.clone(),
+        thumb: picture.thumb.clone(),
         width: picture.width,
         height: picture.height,
         file_words: file_words(&picture),
         facts: recipe.as_ref().map_or_else(|| facts_elsewhere(&picture), |recipe| facts(recipe, &app.engine.models())),
         made_here: recipe.is_some(),
         workflow: picture.workflow.clone(),
+        alt: if picture.prompt.is_empty() { format!("A {} without a prompt", picture.kind) } else { picture.prompt.clone() },
         prompt: picture.prompt.clone(),
         created: picture.created.clone(),
         newer: place.newer,

@@ -1,6 +1,7 @@
 //! What becomes of pictures where ComfyUI answers late, in part, or of prompts that nobody has run.
 
 use super::*;
+use futures_util::StreamExt as _;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -54,8 +55,14 @@ struct Wall(Mutex<Vec<(String, Bytes)>>);
 
 impl Gallery for Wall {
     fn take(&self, found: Found) -> Pin<Box<dyn Future<Output = Taken> + Send + '_>> {
-        self.0.lock().unwrap().push((found.profile.to_string(), found.file));
-        Box::pin(async { Taken::Settled })
+        Box::pin(async move {
+            let pieces: Vec<io::Result<Bytes>> = found.file.pieces.collect().await;
+            let Ok(pieces) = pieces.into_iter().collect::<io::Result<Vec<Bytes>>>() else { return Taken::Unread };
+            let file = pieces.concat();
+            assert_eq!(found.file.bytes, Some(file.len() as u64), "it is told how long the file is");
+            self.0.lock().unwrap().push((found.profile.to_string(), file.into()));
+            Taken::Settled
+        })
     }
 }
 
