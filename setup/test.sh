@@ -29,6 +29,8 @@ need ssh-keygen openssh-client
 need openssl openssl
 PATH=$PATH:/usr/sbin need sshd openssh-server
 need curl curl
+# The engine's kernels for GPUs are tested on the host.
+need c++ g++
 PATH=$PATH:/usr/sbin need nginx nginx-light
 PATH=$PATH:/usr/sbin need dockerd docker.io
 # With docker.io until Debian 12, a package of its own from 13 on.

@@ -6,6 +6,7 @@
 //! is being made.
 
 pub mod cpu;
+pub mod cuda;
 pub mod embedded;
 pub mod golden;
 pub mod guidance;

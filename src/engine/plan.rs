@@ -22,6 +22,7 @@ pub struct Program {
 #[derive(Clone, Debug)]
 pub struct Plan {
     offsets: Vec<usize>,
+    kept: usize,
     len: usize,
     scratch: usize,
 }
@@ -30,6 +31,11 @@ impl Plan {
     /// First element of a buffer, or of the part that `buf` is.
     pub fn offset(&self, buf: Buf) -> usize {
         self.offsets[buf.id as usize] + buf.start
+    }
+
+    /// Elements of the buffers that live through the run, which come first: a buffer's offset tells what it is.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Elements of all buffers together.
@@ -138,7 +144,7 @@ impl Planner {
                 *offset += kept;
             }
         }
-        Plan { offsets, len: kept + self.shared, scratch: self.scratch }
+        Plan { offsets, kept, len: kept + self.shared, scratch: self.scratch }
     }
 }
 

@@ -29,7 +29,7 @@ fn weight(backend: &mut CpuBackend, dtype: Dtype, dims: &[usize], kind: WeightKi
         Dtype::F16 => values.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
         Dtype::Bf16 => values.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
     };
-    backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes }, kind)
+    backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes }, kind).expect("a CPU has room for a layer")
 }
 
 /// The kinds of weights that are compared.

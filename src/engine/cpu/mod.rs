@@ -93,14 +93,14 @@ impl Backend for CpuBackend {
         format!("CPU, {threads} {}", if threads == 1 { "core" } else { "cores" })
     }
 
-    fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Weight {
+    fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Result<Weight, EngineError> {
         let packed = self.pool.install(|| Packed::new(raw, kind));
         if let Packed::Matrix(m) = &packed {
             self.zeros.resize(self.zeros.len().max(m.depth), 0.0);
         }
         let handle = u32::try_from(self.weights.len()).expect("a model has far fewer than 2^32 weights");
         self.weights.push(packed);
-        Weight(handle)
+        Ok(Weight(handle))
     }
 
     fn weight_bytes(&self) -> usize {

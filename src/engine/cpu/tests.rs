@@ -23,7 +23,7 @@ fn run(threads: usize, inputs: &[(Shape, &[f32])], weights: &[(&[usize], WeightK
         .iter()
         .map(|(dims, kind, values)| {
             let raw = RawWeight { name: "w", dtype: Dtype::F32, dims, bytes: bytemuck::cast_slice(values) };
-            backend.weight(raw, *kind)
+            backend.weight(raw, *kind).unwrap()
         })
         .collect();
     let mut planner = Planner::new();
@@ -352,7 +352,7 @@ fn half_weights_change_no_bit() {
             let mut backend = CpuBackend::new(3);
             let mut weight = |dims: &[usize], kind| {
                 let len = dims.iter().product::<usize>() * dtype.size();
-                backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes[..len] }, kind)
+                backend.weight(RawWeight { name: "w", dtype, dims, bytes: &bytes[..len] }, kind).unwrap()
             };
             let conv = Conv2d { weight: weight(&[70, 300, 3, 3], WeightKind::Matrix), bias: None, kernel: 3, out: 70 };
             let linear = Linear { weight: weight(&[70, 300], WeightKind::Matrix), bias: None, out: 70 };
@@ -386,7 +386,7 @@ fn a_program_stops_when_asked() {
     let x = planner.keep(Shape::sequence(1, 2048, 512));
     let values = noise(512 * 512, 1);
     let raw = RawWeight { name: "w", dtype: Dtype::F32, dims: &[512, 512], bytes: bytemuck::cast_slice(&values) };
-    let layer = Linear { weight: backend.weight(raw, WeightKind::Matrix), bias: None, out: 512 };
+    let layer = Linear { weight: backend.weight(raw, WeightKind::Matrix).unwrap(), bias: None, out: 512 };
     let program = planner.program("long", &backend, |g| {
         let mut y = x;
         for _ in 0..2000 {

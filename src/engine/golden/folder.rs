@@ -1,7 +1,7 @@
 //! One family's recording, or a folder of them, and the verdict on all. Knows which module compares which family.
 
 use super::{Case, Outcome, Reference, schedulers, stable_diffusion};
-use crate::EngineError;
+use crate::{EngineError, cpu::CpuBackend};
 use protocol::Problem;
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -64,7 +64,9 @@ fn family(dir: &Path, threads: usize) -> Result<Vec<Case>, EngineError> {
     let json = Reference::read_json(dir)?;
     match json["family"].as_str().unwrap_or_default() {
         "schedulers" => Ok(schedulers::check(&Reference::read(dir)?)),
-        name if stable_diffusion::FAMILIES.contains(&name) => stable_diffusion::check(dir, &Reference::read(dir)?, threads),
+        name if stable_diffusion::FAMILIES.contains(&name) => {
+            stable_diffusion::check(dir, &Reference::read(dir)?, Box::new(CpuBackend::new(threads)))
+        }
         name => Ok(not_offered(name, &json)),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     EngineError, Step,
     guidance::Guidance,
     noise::{Draw, NoiseSource},
-    ops::{Buf, Shape},
+    ops::{Backend, Buf, Shape},
     pipelines::stable_diffusion::{Job, Parts, StableDiffusion},
     plan::{Graph, Planner},
     samplers::Path,
@@ -34,10 +34,10 @@ const EXACT: f64 = 0.0;
 /// Pictures of 8 bits may differ by one, where a value lies on the border of two.
 const ONE_LEVEL: f64 = 1.01 / 255.0;
 
-/// Every case of the recording in `dir`.
-pub fn check(dir: &path::Path, reference: &Reference, threads: usize) -> Result<Vec<Case>, EngineError> {
+/// Every case of the recording in `dir`, on this device.
+pub fn check(dir: &path::Path, reference: &Reference, backend: Box<dyn Backend>) -> Result<Vec<Case>, EngineError> {
     let parts = Parts::of_folder(&Folder::Disk(dir.join("pipeline")))?;
-    let mut model = StableDiffusion::load(parts, threads, &mut |_, _| ControlFlow::Continue(()))?;
+    let mut model = StableDiffusion::load_onto(parts, backend, &mut |_, _| ControlFlow::Continue(()))?;
     let case = |name: &str, found: Result<Vec<Stage>, EngineError>| Case {
         family: reference.family().into(),
         name: name.into(),
@@ -165,14 +165,14 @@ fn evaluate(
     let shapes: Vec<Shape> = inputs.iter().map(|t| extent(t)).collect::<Result<_, _>>()?;
     let kept: Vec<Buf> = shapes.iter().map(|s| planner.keep(*s)).collect();
     let mut result = None;
-    let program = planner.program("network", &model.backend, |g| {
+    let program = planner.program("network", &*model.backend, |g| {
         let x = forward(g, &kept);
         // One more operation, so that the result is still there when the program has ended.
         result = Some(g.activate(x, crate::ops::Activation::None));
     });
     let plan = planner.finish();
     let on_step = &mut |_: Step<'_>| ControlFlow::Continue(());
-    let mut session = Session::new(&mut model.backend, &plan, coefficients, on_step)?;
+    let mut session = Session::new(&mut *model.backend, &plan, coefficients, on_step)?;
     for (buf, tensor) in kept.iter().zip(inputs) {
         session.write(*buf, &tensor.channels_last());
     }
@@ -193,15 +193,15 @@ fn denoise(model: &mut StableDiffusion, reference: &Reference, given: &Value) ->
     let (x, y) = (planner.keep(extent(sample)?), planner.keep(extent(text)?));
     let timesteps = planner.keep(Shape::vector(n));
     let result = planner.keep(x.shape.channels(model.unet.config().out_channels));
-    let kv = model.unet.keep_text(&mut planner, &model.backend, n, tokens);
-    let pack = planner.program("text", &model.backend, |g| model.unet.pack_text(g, y, &kv));
-    let program = planner.program("denoiser", &model.backend, |g| {
+    let kv = model.unet.keep_text(&mut planner, &*model.backend, n, tokens);
+    let pack = planner.program("text", &*model.backend, |g| model.unet.pack_text(g, y, &kv));
+    let program = planner.program("denoiser", &*model.backend, |g| {
         let prediction = model.unet.forward(g, x, timesteps, &kv);
         g.store(result, prediction);
     });
     let plan = planner.finish();
     let on_step = &mut |_: Step<'_>| ControlFlow::Continue(());
-    let mut session = Session::new(&mut model.backend, &plan, coefficients, on_step)?;
+    let mut session = Session::new(&mut *model.backend, &plan, coefficients, on_step)?;
     session.write(x, &sample.channels_last());
     session.write(y, &text.values);
     session.write(timesteps, &vec![timestep; n]);

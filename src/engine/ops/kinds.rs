@@ -6,7 +6,7 @@
 use super::{Buf, Weight};
 
 /// One operation of a program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "each variant is documented at its struct")]
 pub enum Op {
     Linear(Linear),
@@ -45,7 +45,7 @@ pub enum Activation {
 }
 
 /// `dst = act(x W^T + bias) + residual`; `x [.., in]`, `dst [.., out]`, the same rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the formula names the fields")]
 pub struct Linear {
     pub dst: Buf,
@@ -57,7 +57,7 @@ pub struct Linear {
 }
 
 /// `dst = conv(resize(x)) + bias + shift + residual`, zeros around the picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Conv2d {
     /// `[n, oh, ow, out]`; its extent says how much padding lies below and to the right.
     pub dst: Buf,
@@ -83,7 +83,7 @@ pub struct Conv2d {
 
 /// Normalises each picture's groups of neighbouring channels to mean 0 and deviation 1, then scales and shifts
 /// each channel (Wu and He 2018); SiLU after it where `silu`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the sentence above names the fields")]
 pub struct GroupNorm {
     pub dst: Buf,
@@ -96,7 +96,7 @@ pub struct GroupNorm {
 }
 
 /// Normalises each row over its channels, then scales and shifts each channel (Ba et al. 2016).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the sentence above names the fields")]
 pub struct LayerNorm {
     pub dst: Buf,
@@ -107,7 +107,7 @@ pub struct LayerNorm {
 }
 
 /// Lays keys and values out for [`Attention`], as the device likes them. Those of a prompt are packed once a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PackKv {
     /// A vector of [`super::Backend::packed_kv_len`] elements.
     pub dst: Buf,
@@ -120,7 +120,7 @@ pub struct PackKv {
 }
 
 /// `dst = softmax(q k^T * size^-1/2) v` for each head.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
     /// `[n, 1, queries, heads * size]`
     pub dst: Buf,
@@ -137,7 +137,7 @@ pub struct Attention {
 }
 
 /// `dst = act(x)`; `dst` may be `x`. Not for [`Activation::Geglu`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the formula names the fields")]
 pub struct Activate {
     pub dst: Buf,
@@ -146,7 +146,7 @@ pub struct Activate {
 }
 
 /// `dst[n, 1, i] = table[ids[n, i]] + positions[i]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Embed {
     /// `[n, 1, tokens, c]`
     pub dst: Buf,
@@ -159,7 +159,7 @@ pub struct Embed {
 }
 
 /// Sines and cosines of each timestep, frequencies from 1 down to 1/10000 (Ho et al. 2020).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimestepEmbedding {
     /// `[n, 1, 1, c]`, c even.
     pub dst: Buf,
@@ -172,7 +172,7 @@ pub struct TimestepEmbedding {
 }
 
 /// `dst` holds the channels of all `parts`, one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the sentence above names the fields")]
 pub struct Concat {
     pub dst: Buf,
@@ -180,7 +180,7 @@ pub struct Concat {
 }
 
 /// `dst` holds channels `first .. first + dst.c` of `x`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the sentence above names the fields")]
 pub struct Slice {
     pub dst: Buf,
@@ -189,7 +189,7 @@ pub struct Slice {
 }
 
 /// `dst = x`, repeated until `dst` is full (twice, for a guided batch).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the formula names the fields")]
 pub struct Copy {
     pub dst: Buf,
@@ -197,7 +197,7 @@ pub struct Copy {
 }
 
 /// A draw from the Gaussian that a variational encoder describes: `mean + exp(clamp(logvar, -30, 20) / 2) * noise`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Posterior {
     /// `[n, h, w, c]`
     pub dst: Buf,
@@ -210,7 +210,7 @@ pub struct Posterior {
 /// Classifier-free guidance (Ho and Salimans 2022): `g = without + scale * (with - without)`, then for each
 /// picture `dst = rescale * g * std(with) / std(g) + (1 - rescale) * g` (Lin et al. 2023, with n - 1 in the
 /// deviations).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Guide {
     /// `[n, h, w, c]`; may be `with` or `without`.
     pub dst: Buf,
@@ -223,7 +223,7 @@ pub struct Guide {
 }
 
 /// `dst = sum of coefficients[i] * terms[i]`, added up from the first term; `dst` may be one of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LinearCombination {
     /// As long as each term.
     pub dst: Buf,
@@ -234,7 +234,7 @@ pub struct LinearCombination {
 }
 
 /// `dst = min(max(x, limits[0]), limits[1])`; `dst` may be `x`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the formula names the fields")]
 pub struct Clamp {
     pub dst: Buf,
@@ -244,7 +244,7 @@ pub struct Clamp {
 
 /// Dynamic thresholding (Saharia et al. 2022): for each picture, s is the quantile `params[0]` of |x|, kept
 /// within 1 and `params[1]`; `dst = clamp(x, -s, s) / s`. `dst` may be `x`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the formula names the fields")]
 pub struct Threshold {
     pub dst: Buf,
@@ -253,7 +253,7 @@ pub struct Threshold {
 }
 
 /// `dst = mask * a + (1 - mask) * b`; `dst` may be `a` or `b`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Blend {
     /// `[n, h, w, c]`
     pub dst: Buf,

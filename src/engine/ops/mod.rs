@@ -175,8 +175,8 @@ pub trait Backend: Send {
     /// Where this computes, in words: "CPU, 2 cores".
     fn device(&self) -> String;
 
-    /// Packs a weight once. Its dimensions were checked by the caller.
-    fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Weight;
+    /// Packs a weight once. Its dimensions were checked by the caller. Fails where the device has no room for it.
+    fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Result<Weight, EngineError>;
 
     /// Bytes held by packed weights.
     fn weight_bytes(&self) -> usize;

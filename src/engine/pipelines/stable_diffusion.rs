@@ -34,7 +34,7 @@ const INPAINT_CHANNELS: usize = 9;
 /// A loaded model of this family.
 #[allow(missing_debug_implementations, reason = "holds gigabytes")]
 pub struct StableDiffusion {
-    pub(crate) backend: CpuBackend,
+    pub(crate) backend: Box<dyn Backend>,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) text_encoder: ClipText,
     pub(crate) unet: Unet2DCondition,
@@ -51,19 +51,28 @@ impl StableDiffusion {
         threads: usize,
         on_load: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<StableDiffusion, EngineError> {
+        StableDiffusion::load_onto(parts, Box::new(CpuBackend::new(threads)), on_load)
+    }
+
+    /// The same onto any device.
+    pub fn load_onto(
+        parts: Parts,
+        mut backend: Box<dyn Backend>,
+        on_load: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<StableDiffusion, EngineError> {
         let total = parts.text_encoder.bytes() + parts.unet.bytes() + parts.vae.bytes();
         let mut done = 0;
         let mut on_bytes = |bytes| {
             done += bytes;
             on_load(done, total)
         };
-        let mut backend = CpuBackend::new(threads);
         // Each file is let go once it is packed, so that the peak is the packed weights and one network's file.
-        let text_encoder = ClipText::load(&mut Loader::new(&parts.text_encoder, &mut backend, &mut on_bytes), parts.text_config)?;
+        let text_encoder =
+            ClipText::load(&mut Loader::new(&parts.text_encoder, &mut *backend, &mut on_bytes), parts.text_config)?;
         drop(parts.text_encoder);
-        let unet = Unet2DCondition::load(&mut Loader::new(&parts.unet, &mut backend, &mut on_bytes), parts.unet_config)?;
+        let unet = Unet2DCondition::load(&mut Loader::new(&parts.unet, &mut *backend, &mut on_bytes), parts.unet_config)?;
         drop(parts.unet);
-        let vae = AutoencoderKl::load(&mut Loader::new(&parts.vae, &mut backend, &mut on_bytes), parts.vae_config)?;
+        let vae = AutoencoderKl::load(&mut Loader::new(&parts.vae, &mut *backend, &mut on_bytes), parts.vae_config)?;
         drop(parts.vae);
         let latent = vae.config().latent_channels;
         let channels = unet.config().in_channels;

@@ -123,7 +123,7 @@ impl<'a> Loader<'a> {
             return Err(bad(format!("\"{name}\" is {:?}, and its configuration says {dims:?}.", tensor.dims)));
         }
         let raw = RawWeight { name, dtype: tensor.dtype, dims, bytes: tensor.bytes() };
-        let weight = self.backend.weight(raw, kind);
+        let weight = self.backend.weight(raw, kind)?;
         match (self.on_bytes)(tensor.range.len() as u64) {
             ControlFlow::Continue(()) => Ok(weight),
             ControlFlow::Break(()) => Err(EngineError::Cancelled),

@@ -33,6 +33,7 @@ const NAMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rayon::", &["src/engine/cpu/"]),
+    ("cudarc::", &["src/engine/cuda/card.rs"]),
     ("safetensors::", &["src/engine/weights/", "src/engine/golden/"]),
     ("memmap2::", &["src/engine/weights/"]),
     ("tokenizers::", &["src/engine/text/"]),
@@ -97,10 +98,11 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/panel/notices.rs", &["web", "startup", "store"]),
     ("src/panel/app.rs", &["web", "startup"]),
     ("src/panel/gate/", &["web", "startup", "app", "jobs", "engine_client", "artifacts"]),
-    ("src/engine/cpu/", &["models", "pipelines", "serve", "registry", "samplers"]),
-    ("src/engine/models/", &["cpu", "pipelines", "serve", "registry", "samplers"]),
-    ("src/engine/samplers/", &["cpu", "models", "pipelines", "serve", "registry"]),
-    ("src/engine/nn/", &["cpu", "models", "pipelines", "serve", "registry", "samplers"]),
+    ("src/engine/cpu/", &["cuda", "models", "pipelines", "serve", "registry", "samplers"]),
+    ("src/engine/cuda/", &["cpu", "models", "pipelines", "serve", "registry", "samplers"]),
+    ("src/engine/models/", &["cpu", "cuda", "pipelines", "serve", "registry", "samplers"]),
+    ("src/engine/samplers/", &["cpu", "cuda", "models", "pipelines", "serve", "registry"]),
+    ("src/engine/nn/", &["cpu", "cuda", "models", "pipelines", "serve", "registry", "samplers"]),
 ];
 
 #[test]

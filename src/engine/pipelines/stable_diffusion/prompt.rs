@@ -48,12 +48,12 @@ impl StableDiffusion {
         let coefficients = Session::coefficients(&mut planner);
         let ids = planner.keep(Shape::sequence(chunks.len(), PLACES, 1));
         let hidden = planner.keep(Shape::sequence(chunks.len(), PLACES, self.text_encoder.config().hidden_size));
-        let program = planner.program("text encoder", &self.backend, |g| {
+        let program = planner.program("text encoder", &*self.backend, |g| {
             let (last, _) = self.text_encoder.forward(g, ids, skip);
             g.store(hidden, last);
         });
         let plan = planner.finish();
-        let mut session = Session::new(&mut self.backend, &plan, coefficients, on_step)?;
+        let mut session = Session::new(&mut *self.backend, &plan, coefficients, on_step)?;
         // 2. Tokens in, hidden states out.
         let numbers: Vec<f32> = chunks.iter().flat_map(|c| &c.ids).map(|&id| id as f32).collect();
         session.write(ids, &numbers);

@@ -113,7 +113,7 @@ impl StableDiffusion {
         let plan = planner.finish();
         let scaling = self.latents.scale;
         let latents = self.latents.clone();
-        let session = &mut Session::new(&mut self.backend, &plan, coefficients, on_step)?;
+        let session = &mut Session::new(&mut *self.backend, &plan, coefficients, on_step)?;
         // 2. The text, once.
         session.write(layout.text.0, &job.texts.concat());
         session.run(&layout.text.1)?;
@@ -150,7 +150,7 @@ impl StableDiffusion {
 
     /// Gives a run's memory back.
     fn release(&mut self) {
-        crate::ops::Backend::release(&mut self.backend);
+        self.backend.release();
     }
 
     fn layout(&self, planner: &mut Planner, job: &Job, trajectory: &Trajectory) -> Layout {
@@ -166,15 +166,15 @@ impl StableDiffusion {
         let hidden = self.text_encoder.config().hidden_size;
         let tokens = job.texts[0].len() / hidden;
         let text = planner.keep(Shape::sequence(seen.n, tokens, hidden));
-        let kv = self.unet.keep_text(planner, &self.backend, seen.n, tokens);
-        let pack = planner.program("text", &self.backend, |g| self.unet.pack_text(g, text, &kv));
+        let kv = self.unet.keep_text(planner, &*self.backend, seen.n, tokens);
+        let pack = planner.program("text", &*self.backend, |g| self.unet.pack_text(g, text, &kv));
 
         // 2. The denoiser.
         let (input, output) = (planner.keep(seen), planner.keep(seen));
         let timesteps = planner.keep(Shape::vector(seen.n));
         let extra = (self.unet.config().in_channels == INPAINT_CHANNELS)
             .then(|| planner.keep(seen.channels(INPAINT_CHANNELS - channels)));
-        let program = planner.program("denoiser", &self.backend, |g| {
+        let program = planner.program("denoiser", &*self.backend, |g| {
             let x = extra.map_or(input, |extra| g.concat(input, extra));
             let prediction = self.unet.forward(g, x, timesteps, &kv);
             g.store(output, prediction);
@@ -186,7 +186,7 @@ impl StableDiffusion {
         // 3. A reference picture, and a mask on it.
         let reference = job.image.as_ref().map(|_| {
             let (pixels, moments) = (planner.keep(picture), planner.keep(one.channels(2 * channels)));
-            let encode = planner.program("encoder", &self.backend, |g| {
+            let encode = planner.program("encoder", &*self.backend, |g| {
                 let result = self.vae.encode(g, pixels);
                 g.store(moments, result);
             });
@@ -201,7 +201,7 @@ impl StableDiffusion {
 
         // 4. The decoder.
         let (latents, pixels) = (planner.keep(one), planner.keep(picture));
-        let decode = planner.program("decoder", &self.backend, |g| {
+        let decode = planner.program("decoder", &*self.backend, |g| {
             let result = self.vae.decode(g, latents);
             g.store(pixels, result);
         });

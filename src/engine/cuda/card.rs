@@ -1,0 +1,275 @@
+//! NVIDIA's driver, loaded when it is asked for, as a [`Driver`]. The only file that names cudarc. Knows no operation.
+//!
+//! Unsafe for the driver's calls, which take handles and addresses: all handles are this file's own, and addresses are
+//! those that [`Driver::allocate`] gave.
+#![allow(unsafe_code)]
+
+use super::driver::{Driver, Fault, Graph, Launch, Mark, Memory, THREADS};
+use cudarc::driver::{
+    DriverError,
+    result::{self, ctx, device, event, graph, module, primary_ctx, stream},
+    sys,
+};
+use std::{collections::HashMap, ffi::CString};
+
+/// The kernels for all cards, as `build.rs` compiled them; empty where there was no `nvcc`.
+const KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
+/// The first driver that takes what the pinned `nvcc` makes, as drivers count.
+const OLDEST: i32 = 13_000;
+
+/// A card of this machine.
+#[derive(Debug)]
+pub struct Card {
+    name: String,
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    stream: sys::CUstream,
+    module: sys::CUmodule,
+    kernels: HashMap<String, sys::CUfunction>,
+    graphs: HashMap<u32, sys::CUgraphExec>,
+    marks: HashMap<u32, sys::CUevent>,
+    made: u32,
+}
+
+// SAFETY: the driver takes its handles from any thread on which the context is current, which every method sees to; it
+// takes them from one thread at a time, since whoever has the card has it alone or borrows it for reading on one thread.
+unsafe impl Send for Card {}
+
+impl From<DriverError> for Fault {
+    fn from(error: DriverError) -> Fault {
+        if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+            return Fault::Full;
+        }
+        let words = error.error_string().ok().map(|words| words.to_string_lossy().into_owned());
+        Fault::Other(words.unwrap_or_else(|| format!("{:?}", error.0)))
+    }
+}
+
+impl Card {
+    /// Card `ordinal` of this machine, from 0.
+    ///
+    /// # Errors
+    /// Where there is no driver, no such card, a driver too old for the kernels, or no kernels in this build.
+    pub fn open(ordinal: i32) -> Result<Card, Fault> {
+        let other = |words: &str| Fault::Other(words.to_owned());
+        if KERNELS.is_empty() {
+            return Err(other("this build has no kernels for GPUs, because there was no nvcc"));
+        }
+        // SAFETY: loading NVIDIA's library runs its constructors, which every program that uses a card does.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(other("there is no NVIDIA driver"));
+        }
+        result::init()?;
+        let mut version = 0;
+        // SAFETY: writes the one number.
+        unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
+        if version < OLDEST {
+            let (major, minor) = (version / 1000, version % 1000 / 10);
+            return Err(Fault::Other(format!(
+                "the NVIDIA driver is made for CUDA {major}.{minor}, and 13.0 is needed (driver 580)"
+            )));
+        }
+        let device = device::get(ordinal)?;
+        let name = device::get_name(device)?;
+        // SAFETY: the device was just given. Whatever fails from here on leaves a context that the process's end takes.
+        let context = unsafe { primary_ctx::retain(device) }?;
+        // SAFETY: the context was just given.
+        unsafe { ctx::set_current(context) }?;
+        let stream = stream::create(stream::StreamKind::NonBlocking)?;
+        // The driver reads the image as words.
+        let mut words = vec![0u64; KERNELS.len().div_ceil(8)];
+        bytemuck::cast_slice_mut(&mut words)[..KERNELS.len()].copy_from_slice(KERNELS);
+        // SAFETY: the image is whole, carries its own length, and is copied by the call.
+        let module = unsafe { module::load_data(words.as_ptr().cast()) }?;
+        let (kernels, graphs, marks) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0 })
+    }
+
+    /// Makes the card's context this thread's.
+    fn enter(&self) -> Result<(), Fault> {
+        // SAFETY: the context is retained as long as the card.
+        Ok(unsafe { ctx::set_current(self.context) }?)
+    }
+
+    fn next(&mut self) -> u32 {
+        self.made = self.made.wrapping_add(1);
+        self.made
+    }
+
+    fn kernel(&mut self, name: String) -> Result<sys::CUfunction, Fault> {
+        if let Some(found) = self.kernels.get(&name) {
+            return Ok(*found);
+        }
+        let called = CString::new(name.clone()).map_err(|_| Fault::Other(format!("{name:?} is no name")))?;
+        // SAFETY: the module is loaded as long as the card.
+        let found = unsafe { module::get_function(self.module, called) }?;
+        self.kernels.insert(name, found);
+        Ok(found)
+    }
+}
+
+impl Driver for Card {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn memory(&self) -> Result<Memory, Fault> {
+        self.enter()?;
+        let (free, total) = result::mem_get_info()?;
+        Ok(Memory { free: free as u64, total: total as u64 })
+    }
+
+    fn allocate(&mut self, bytes: u64) -> Result<u64, Fault> {
+        self.enter()?;
+        let bytes = usize::try_from(bytes).map_err(|_| Fault::Full)?;
+        // SAFETY: the context is current; nobody reads the memory before it is cleared or written.
+        Ok(unsafe { result::malloc_sync(bytes) }?)
+    }
+
+    fn free(&mut self, address: u64) {
+        // A lost card has no memory to give back.
+        if self.enter().is_ok() {
+            // SAFETY: the address is one that `allocate` gave, and the call waits for what still uses it.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    fn clear(&mut self, address: u64, bytes: u64) -> Result<(), Fault> {
+        self.enter()?;
+        let bytes = usize::try_from(bytes).map_err(|_| Fault::Full)?;
+        // SAFETY: the bytes lie in memory that `allocate` gave.
+        Ok(unsafe { result::memset_d8_async(address, 0, bytes, self.stream) }?)
+    }
+
+    fn upload(&mut self, to: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.enter()?;
+        // SAFETY: the bytes' place was allocated. Memory that is not pinned is read before the call returns.
+        Ok(unsafe { result::memcpy_htod_async(to, bytes, self.stream) }?)
+    }
+
+    fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Fault> {
+        self.enter()?;
+        // SAFETY: the bytes' place was allocated, and `bytes` outlives the copy, which is waited for whether well or not.
+        let copied = unsafe { result::memcpy_dtoh_async(bytes, from, self.stream) };
+        // SAFETY: the stream is the card's own.
+        unsafe { stream::synchronize(self.stream) }?;
+        Ok(copied?)
+    }
+
+    fn launch(&mut self, launch: &Launch) -> Result<(), Fault> {
+        self.enter()?;
+        let kernel = self.kernel(launch.entry())?;
+        let mut args = launch.args.clone();
+        let (across, down) = launch.blocks;
+        // SAFETY: the kernel takes one structure, which is what its launch was made with (the sources and `args.rs` are
+        // held together by tests), and the call copies it. Its addresses are of the plan's memory and of weights.
+        unsafe {
+            let params = &mut [args.as_mut_ptr().cast()];
+            result::launch_kernel(kernel, (across, down, 1), (THREADS, 1, 1), 0, self.stream, params)?;
+        }
+        Ok(())
+    }
+
+    fn begin_capture(&mut self) -> Result<(), Fault> {
+        self.enter()?;
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is the card's own.
+        Ok(unsafe { stream::begin_capture(self.stream, mode) }?)
+    }
+
+    fn end_capture(&mut self) -> Result<Graph, Fault> {
+        self.enter()?;
+        // SAFETY: the stream is the card's own.
+        let noted = unsafe { stream::end_capture(self.stream) }?;
+        // SAFETY: the graph was just given, and is not needed once there is something that can be launched.
+        let made = unsafe {
+            let made = graph::instantiate(noted, sys::CUgraphInstantiate_flags(0));
+            let _ = graph::destroy(noted);
+            made
+        }?;
+        let number = self.next();
+        self.graphs.insert(number, made);
+        Ok(Graph(number))
+    }
+
+    fn replay(&mut self, graph: Graph) -> Result<(), Fault> {
+        self.enter()?;
+        let known = self.graphs.get(&graph.0).ok_or_else(|| Fault::Other("a graph that is gone".to_owned()))?;
+        // SAFETY: the graph is known, so it was not let go.
+        Ok(unsafe { graph::launch(*known, self.stream) }?)
+    }
+
+    fn forget(&mut self, graph: Graph) {
+        if let Some(known) = self.graphs.remove(&graph.0)
+            && self.enter().is_ok()
+        {
+            // SAFETY: the graph was known, and is not any more.
+            let _ = unsafe { graph::exec_destroy(known) };
+        }
+    }
+
+    fn mark(&mut self) -> Result<Mark, Fault> {
+        self.enter()?;
+        let made = event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
+        let number = self.next();
+        self.marks.insert(number, made);
+        // SAFETY: event and stream are the card's own.
+        unsafe { event::record(made, self.stream) }?;
+        Ok(Mark(number))
+    }
+
+    fn passed(&mut self, mark: Mark) -> Result<bool, Fault> {
+        self.enter()?;
+        let Some(known) = self.marks.get(&mark.0).copied() else { return Ok(true) };
+        // SAFETY: the event is known, so it was not destroyed.
+        match unsafe { event::query(known) } {
+            Err(DriverError(sys::CUresult::CUDA_ERROR_NOT_READY)) => return Ok(false),
+            told => {
+                self.marks.remove(&mark.0);
+                // SAFETY: the event was known, and is not any more.
+                let _ = unsafe { event::destroy(known) };
+                told?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn settle(&mut self) {
+        if self.enter().is_ok() {
+            // SAFETY: the stream is the card's own. What failed is told by the next call that can tell it.
+            let _ = unsafe { stream::synchronize(self.stream) };
+        }
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        self.settle();
+        for graph in self.graphs.keys().copied().collect::<Vec<_>>() {
+            self.forget(Graph(graph));
+        }
+        // SAFETY: nothing that was sent is on its way, the handles are the card's own, and this is their end.
+        unsafe {
+            for mark in self.marks.values() {
+                let _ = event::destroy(*mark);
+            }
+            let _ = module::unload(self.module);
+            let _ = stream::destroy(self.stream);
+            let _ = primary_ctx::release(self.device);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With a card this opens it; without one it says what is missing, and nothing else happens.
+    #[test]
+    fn a_machine_without_a_card_says_so() {
+        if let Err(fault) = Card::open(0) {
+            let words = fault.to_string();
+            assert!(words.contains("driver") || words.contains("nvcc") || words.contains("device"), "{words}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+// Kernels on the host: a launch runs block after block, and each block's threads as fibers that change places at barriers
+// and nowhere else. Knows no kernel. What it can tell beyond the arithmetic: threads run first to last or last to first, so
+// that a missing barrier changes the result, and a barrier that only some threads come to is an error.
+#pragma once
+#include <math.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#define DEVICE inline
+#define UNROLL
+#define SHARED(Type, name) Type& name = *shim::shared<Type>()
+#define ENTRY(name, body, Args) \
+    static const shim::Registration registered_##name(#name, sizeof(Args), [](const void* args) { body(*static_cast<const Args*>(args)); });
+
+struct Index {
+    u32 x, y, z;
+};
+static Index blockIdx, threadIdx;
+
+struct f16 {
+    uint16_t bits;
+};
+struct bf16 {
+    uint16_t bits;
+};
+
+inline u32 bits(float x) {
+    u32 to;
+    memcpy(&to, &x, sizeof to);
+    return to;
+}
+inline float from_bits(u32 x) {
+    float to;
+    memcpy(&to, &x, sizeof to);
+    return to;
+}
+
+inline float widen(float x) { return x; }
+inline float widen(bf16 x) { return from_bits(static_cast<u32>(x.bits) << 16); }
+inline float widen(f16 x) {
+    const u32 sign = static_cast<u32>(x.bits & 0x8000) << 16, magnitude = x.bits & 0x7FFF;
+    if (magnitude >= 0x7C00) {
+        return from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+    }
+    // Numbers below the smallest normal one become normal by the multiplication, which is exact for all.
+    return from_bits(sign | bits(from_bits(magnitude << 13) * 0x1p112f));
+}
+
+template <class T> T narrow(float x);
+template <> inline float narrow<float>(float x) { return x; }
+template <> inline bf16 narrow<bf16>(float x) {
+    const u32 b = bits(x);
+    if (x != x) {
+        return bf16{static_cast<uint16_t>(b >> 16 | 0x40)};
+    }
+    // To the nearest, to the even one of two.
+    return bf16{static_cast<uint16_t>((b + 0x7FFF + (b >> 16 & 1)) >> 16)};
+}
+template <> inline f16 narrow<f16>(float x) {
+    const u32 sign = bits(x) >> 16 & 0x8000;
+    const float magnitude = fabsf(x);
+    if (x != x) {
+        return f16{static_cast<uint16_t>(sign | 0x7E00)};
+    }
+    if (magnitude >= 65520.0f) {
+        return f16{static_cast<uint16_t>(sign | 0x7C00)};
+    }
+    if (magnitude < 0x1p-14f) {
+        // A multiple of the smallest number; the sum rounds to it.
+        return f16{static_cast<uint16_t>(sign | (bits(magnitude + 0.5f) - bits(0.5f)))};
+    }
+    const u32 b = bits(magnitude) - (112u << 23);
+    return f16{static_cast<uint16_t>(sign | (b + 0xFFF + (b >> 13 & 1)) >> 13)};
+}
+
+namespace shim {
+
+typedef void (*Body)(const void*);
+
+struct Entry {
+    u64 args;
+    Body body;
+};
+
+inline std::map<std::string, Entry>& entries() {
+    static std::map<std::string, Entry> all;
+    return all;
+}
+
+struct Registration {
+    Registration(const char* name, u64 args, Body body) { entries()[name] = Entry{args, body}; }
+};
+
+// Shared memory of a block, as much as every card gives without being asked.
+constexpr size_t SHARED_BYTES = 48 * 1024;
+constexpr size_t STACK_BYTES = 128 * 1024;
+
+// A stack of its own on which threads run one after the other, until one of them waits at a barrier.
+struct Fiber {
+    std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
+    jmp_buf place;
+    bool begun = false;
+    bool waits = false;
+    Index thread;
+};
+
+alignas(64) static unsigned char shared_memory[SHARED_BYTES];
+static jmp_buf scheduler;
+static std::vector<std::unique_ptr<Fiber>> idle, waiting;
+static Fiber* running;
+// Of the block: its threads, and how many of them have begun.
+static u32 threads, begun;
+static bool backwards;
+static Body body;
+static const void* arguments;
+
+template <class Type> Type* shared() {
+    static_assert(sizeof(Type) <= SHARED_BYTES, "more shared memory than every card gives");
+    return reinterpret_cast<Type*>(shared_memory);
+}
+
+// Back to the scheduler, until it resumes this fiber.
+inline void yield() {
+    if (_setjmp(running->place) == 0) {
+        _longjmp(scheduler, 1);
+    }
+}
+
+inline void work() {
+    for (;;) {
+        while (begun < threads) {
+            const u32 thread = backwards ? threads - 1 - begun : begun;
+            begun++;
+            threadIdx = running->thread = Index{thread, 0, 0};
+            body(arguments);
+        }
+        yield();
+    }
+}
+
+// Runs a fiber until it yields. Contexts are for its beginning only, since they ask the system each time.
+inline void resume(Fiber* fiber) {
+    running = fiber;
+    threadIdx = fiber->thread;
+    fiber->waits = false;
+    if (_setjmp(scheduler) == 0) {
+        if (running->begun) {
+            _longjmp(running->place, 1);
+        }
+        static ucontext_t start;
+        running->begun = true;
+        getcontext(&start);
+        start.uc_stack.ss_sp = running->stack.get();
+        start.uc_stack.ss_size = STACK_BYTES;
+        start.uc_link = nullptr;
+        makecontext(&start, work, 0);
+        setcontext(&start);
+    }
+}
+
+// False where some threads wait at a barrier that others never come to.
+inline bool run_block() {
+    memset(shared_memory, 0xFF, SHARED_BYTES);
+    // Every thread up to its first barrier.
+    for (begun = 0; begun < threads;) {
+        if (idle.empty()) {
+            idle.emplace_back(new Fiber);
+        }
+        resume(idle.back().get());
+        if (running->waits) {
+            waiting.push_back(std::move(idle.back()));
+            idle.pop_back();
+        }
+    }
+    // From barrier to barrier.
+    while (!waiting.empty()) {
+        if (waiting.size() != threads) {
+            waiting.clear();
+            return false;
+        }
+        std::vector<std::unique_ptr<Fiber>> all;
+        all.swap(waiting);
+        for (auto& fiber : all) {
+            resume(fiber.get());
+            (fiber->waits ? waiting : idle).push_back(std::move(fiber));
+        }
+    }
+    return true;
+}
+
+}  // namespace shim
+
+inline void barrier() {
+    shim::running->waits = true;
+    shim::yield();
+}
+
+// Fibers change places at barriers only, so nothing comes between.
+inline void add_in_block(u32* to, u32 x) { *to += x; }
+
+enum { LAUNCHED = 0, NO_SUCH_KERNEL = 1, OTHER_ARGUMENTS = 2, DIVERGED = 3 };
+
+// One launch at a time. `backwards` runs blocks and threads last to first.
+extern "C" int shim_launch(const char* name, u32 across, u32 down, u32 threads, const void* args, u64 size, int backwards) {
+    const auto found = shim::entries().find(name);
+    if (found == shim::entries().end()) {
+        return NO_SUCH_KERNEL;
+    }
+    if (found->second.args != size) {
+        return OTHER_ARGUMENTS;
+    }
+    shim::body = found->second.body;
+    shim::arguments = args;
+    shim::threads = threads;
+    shim::backwards = backwards != 0;
+    const u64 blocks = static_cast<u64>(across) * down;
+    for (u64 i = 0; i < blocks; i++) {
+        const u64 block = backwards ? blocks - 1 - i : i;
+        blockIdx = Index{static_cast<u32>(block % across), static_cast<u32>(block / across), 0};
+        if (!shim::run_block()) {
+            return DIVERGED;
+        }
+    }
+    return LAUNCHED;
+}

@@ -1,0 +1,49 @@
+// What a kernel is written in: CUDA's own words under nvcc, the shim's for the host's C++ compiler. Knows no operation.
+#pragma once
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+// Threads of every block.
+constexpr u32 THREADS = 256;
+
+#ifdef __CUDACC__
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#define DEVICE __device__ __forceinline__
+// Before a loop whose counter indexes registers.
+#define UNROLL _Pragma("unroll")
+// Memory of a block, one object a kernel. Holds nothing when a block begins.
+#define SHARED(Type, name) __shared__ Type name
+#define ENTRY(name, body, Args) \
+    extern "C" __global__ void __launch_bounds__(THREADS) name(const __grid_constant__ Args args) { body(args); }
+
+typedef __half f16;
+typedef __nv_bfloat16 bf16;
+
+DEVICE void barrier() { __syncthreads(); }
+
+DEVICE float widen(float x) { return x; }
+DEVICE float widen(f16 x) { return __half2float(x); }
+DEVICE float widen(bf16 x) { return __bfloat162float(x); }
+
+template <class T> DEVICE T narrow(float x);
+template <> DEVICE float narrow<float>(float x) { return x; }
+template <> DEVICE f16 narrow<f16>(float x) { return __float2half_rn(x); }
+template <> DEVICE bf16 narrow<bf16>(float x) { return __float2bfloat16_rn(x); }
+
+DEVICE void add_in_block(u32* to, u32 x) { atomicAdd(to, x); }
+DEVICE u32 bits(float x) { return __float_as_uint(x); }
+DEVICE float from_bits(u32 x) { return __uint_as_float(x); }
+
+#else
+#include "host/shim.h"
+#endif
+
+// One entry point for each type of element that a device keeps: `name_f32`, `name_f16`, `name_bf16`.
+#define KERNEL(name, Args)                 \
+    ENTRY(name##_f32, (name<float>), Args) \
+    ENTRY(name##_f16, (name<f16>), Args)   \
+    ENTRY(name##_bf16, (name<bf16>), Args)

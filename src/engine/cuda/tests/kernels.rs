@@ -1,0 +1,252 @@
+//! Every kernel, as the host's compiler and the shim run it, against the CPU's operation of the same name; the same bits
+//! whatever the order of threads and the batch.
+
+mod case;
+
+use crate::{
+    nn::layers::{Conv2d, Linear, Norm},
+    ops::{self, Activation, Buf, Op, Shape, Weight, WeightKind},
+    plan::Graph,
+};
+use case::{Case, Input, noise, weight};
+
+/// Appends an operation on a buffer of this extent.
+fn push(g: &mut Graph<'_>, shape: Shape, op: impl FnOnce(Buf) -> Op) -> Buf {
+    let dst = g.buffer(shape);
+    let op = op(dst);
+    g.push(op);
+    dst
+}
+
+fn layer(w: &[Weight], out: usize) -> Linear {
+    Linear { weight: w[0], bias: w.get(1).copied(), out }
+}
+
+#[test]
+fn linear() {
+    for (n, rows, inputs, out) in [(2, 37, 45, 70), (1, 1, 16, 130), (3, 65, 16, 64), (1, 130, 3, 1)] {
+        let shape = Shape::sequence(n, rows, inputs);
+        let with_bias = [weight(&[out, inputs], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
+        let x = Input::new(shape, 1);
+        for act in [Activation::None, Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
+            Case::new([x.clone()], &with_bias).check(&|g, x, w| g.linear(x[0], &layer(w, out), act));
+        }
+        Case::new([x.clone()], &with_bias[..1]).check(&|g, x, w| g.linear(x[0], &layer(w, out), Activation::None));
+        let residual = Input::new(shape.channels(out), 4);
+        Case::new([x, residual], &with_bias).check(&|g, x, w| g.linear_add(x[0], &layer(w, out), x[1]));
+    }
+}
+
+#[test]
+fn linear_with_gates() {
+    for (n, rows, inputs, out) in [(2, 37, 45, 35), (1, 70, 20, 64), (1, 3, 17, 65)] {
+        let weights = [weight(&[2 * out, inputs], WeightKind::Geglu, 2), weight(&[2 * out], WeightKind::Plain, 3)];
+        let x = Input::new(Shape::sequence(n, rows, inputs), 1);
+        Case::new([x.clone()], &weights).check(&|g, x, w| g.linear(x[0], &layer(w, out), Activation::Geglu));
+        let residual = Input::new(Shape::sequence(n, rows, out), 4);
+        Case::new([x, residual], &weights[..1]).check(&|g, x, w| {
+            let (dst, op) = (x[1].shape, Activation::Geglu);
+            push(g, dst, |dst| Op::Linear(ops::Linear { dst, x: x[0], weight: w[0], bias: None, act: op, residual: Some(x[1]) }))
+        });
+    }
+}
+
+#[test]
+fn conv2d() {
+    let (s, out) = (Shape::new(2, 9, 13, 5), 20);
+    let weights = [weight(&[out, s.c, 3, 3], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
+    let conv = |w: &[Weight]| Conv2d { weight: w[0], bias: w.get(1).copied(), kernel: 3, out };
+    let x = Input::new(s, 1);
+    let [shift, residual] = [Input::new(Shape::new(2, 1, 1, out), 4), Input::new(s.channels(out), 5)];
+    Case::new([x.clone(), shift, residual], &weights).check(&|g, x, w| g.conv2d_with(x[0], &conv(w), Some(x[1]), Some(x[2])));
+    Case::new([x.clone()], &weights[..1]).check(&|g, x, w| g.conv2d(x[0], &conv(w)));
+    for pad in [0, 1] {
+        Case::new([x.clone()], &weights).check(&|g, x, w| g.downsample(x[0], &conv(w), pad));
+    }
+    for (h, wide) in [(18, 26), (17, 25), (19, 40)] {
+        Case::new([x.clone()], &weights).check(&|g, x, w| g.upsample(x[0], &conv(w), h, wide));
+    }
+}
+
+#[test]
+fn conv2d_of_many_tiles() {
+    for (s, out, kernel) in [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)]
+    {
+        let weights = [weight(&[out, s.c, kernel, kernel], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
+        Case::new([Input::new(s, 1)], &weights)
+            .check(&|g, x, w| g.conv2d(x[0], &Conv2d { weight: w[0], bias: Some(w[1]), kernel, out }));
+    }
+}
+
+#[test]
+fn group_norm() {
+    // More parts than one, more than a block takes at a time, and more pixels than the most parts have at least.
+    let shapes = [(2, 15, 31, 24, 4), (2, 70, 71, 8, 2), (1, 3, 3, 96, 32), (1, 200, 201, 2, 1), (1, 1, 1, 320, 32)];
+    for (n, h, w, c, groups) in shapes {
+        let mut x = Input::new(Shape::new(n, h, w, c), 1);
+        // A mean far from 0 shows a variance that cancels.
+        x.values.iter_mut().for_each(|x| *x = *x * 0.5 + 30.0);
+        let weights = [weight(&[c], WeightKind::Plain, 2), weight(&[c], WeightKind::Plain, 3)];
+        let norm = |w: &[Weight]| Norm { weight: w[0], bias: w[1], eps: 1e-5, groups };
+        Case::new([x.clone()], &weights).within(4.0).check(&|g, x, w| g.group_norm(x[0], &norm(w)));
+        Case::new([x], &weights).within(4.0).check(&|g, x, w| g.group_norm_silu(x[0], &norm(w)));
+    }
+}
+
+#[test]
+fn layer_norm() {
+    for c in [1, 24, 257, 1000] {
+        let weights = [weight(&[c], WeightKind::Plain, 2), weight(&[c], WeightKind::Plain, 3)];
+        let mut x = Input::new(Shape::sequence(2, 5, c), 1);
+        x.values.iter_mut().for_each(|x| *x = *x * 0.5 + 3.0);
+        let norm = |w: &[Weight]| Norm { weight: w[0], bias: w[1], eps: 1e-5, groups: 0 };
+        Case::new([x], &weights).within(4.0).check(&|g, x, w| g.layer_norm(x[0], &norm(w)));
+    }
+}
+
+#[test]
+fn attention() {
+    let cases = [
+        (50, 50, 2, 20, true),
+        (61, 77, 3, 8, false),
+        (30, 130, 1, 40, false),
+        (70, 33, 2, 40, true),
+        (33, 97, 2, 80, false),
+        (40, 40, 1, 160, true),
+        (1, 1, 1, 32, true),
+        (20, 35, 1, 512, false),
+    ];
+    for (queries, tokens, heads, size, causal) in cases {
+        let [q, k, v] = [(queries, 1), (tokens, 2), (tokens, 3)].map(|(len, seed)| {
+            let mut input = Input::new(Shape::sequence(2, len, heads * size), seed);
+            input.values.iter_mut().for_each(|x| *x *= 3.0);
+            input
+        });
+        Case::new([q, k, v], &[]).check(&|g, x, _| {
+            let kv = g.pack_kv(x[1], x[2], heads);
+            g.attention(x[0], kv, tokens, heads, causal)
+        });
+    }
+}
+
+#[test]
+fn activations() {
+    let mut x = Input::new(Shape::new(2, 3, 11, 17), 1);
+    x.values.iter_mut().for_each(|x| *x *= 8.0);
+    for act in [Activation::None, Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
+        Case::new([x.clone()], &[]).check(&|g, x, _| g.activate(x[0], act));
+        Case::new([x.clone()], &[]).check(&|g, x, _| {
+            g.push(Op::Activate(ops::Activate { dst: x[0], x: x[0], act }));
+            x[0]
+        });
+    }
+}
+
+#[test]
+fn channels_are_put_together_and_taken_apart() {
+    let s = Shape::new(2, 3, 5, 4);
+    Case::new([Input::new(s, 1), Input::new(s.channels(3), 2), Input::new(s.channels(70), 3)], &[]).check(&|g, x, _| {
+        let s = x[0].shape;
+        let all = push(g, s.channels(77), |dst| Op::Concat(ops::Concat { dst, parts: x.to_vec() }));
+        push(g, s.channels(20), |dst| Op::Slice(ops::Slice { dst, x: all, first: 2 }))
+    });
+}
+
+#[test]
+fn copies_repeat_until_full() {
+    let s = Shape::new(1, 3, 5, 7);
+    Case::new([Input::new(s, 1)], &[]).check(&|g, x, _| push(g, Shape { n: 3, ..s }, |dst| Op::Copy(ops::Copy { dst, x: x[0] })));
+}
+
+#[test]
+fn words_get_their_places() {
+    let (words, tokens, c) = (3000, 7, 50);
+    let weights = [weight(&[words, c], WeightKind::Plain, 1), weight(&[9, c], WeightKind::Plain, 2)];
+    // Words that neither half type can count to.
+    let ids = (0..2 * tokens).map(|i| (i * 2053 % words) as f32).collect();
+    Case::new([Input::exact(Shape::sequence(2, tokens, 1), ids)], &weights).check(&|g, x, w| {
+        let op = |dst| Op::Embed(ops::Embed { dst, ids: x[0], table: w[0], positions: w[1] });
+        push(g, Shape::sequence(x[0].shape.n, tokens, c), op)
+    });
+}
+
+#[test]
+fn a_timestep_becomes_waves() {
+    for (flip_sin_to_cos, freq_shift, c) in [(true, 0.0, 320), (false, 1.0, 20)] {
+        let timesteps = Input::exact(Shape::new(3, 1, 1, 1), vec![0.0, 481.0, 999.0]);
+        Case::new([timesteps], &[]).within(5.0).check(&|g, x, _| {
+            push(g, Shape::new(x[0].shape.n, 1, 1, c), |dst| {
+                Op::TimestepEmbedding(ops::TimestepEmbedding { dst, timesteps: x[0], flip_sin_to_cos, freq_shift })
+            })
+        });
+    }
+}
+
+#[test]
+fn a_posterior_is_mean_and_deviation() {
+    let s = Shape::new(2, 3, 5, 4);
+    let mut moments = Input::new(s.channels(8), 1);
+    moments.values.iter_mut().step_by(13).for_each(|x| *x *= 100.0);
+    Case::new([moments, Input::new(s, 2)], &[])
+        .check(&|g, x, _| push(g, x[1].shape, |dst| Op::Posterior(ops::Posterior { dst, moments: x[0], noise: x[1] })));
+}
+
+#[test]
+fn guidance_and_its_rescale() {
+    for (s, rescale) in [(Shape::new(2, 9, 8, 4), 0.7), (Shape::new(2, 9, 8, 4), 0.0), (Shape::new(1, 1, 3, 4), 1.0)] {
+        let params = Input::exact(Shape::vector(2), vec![7.5, rescale]);
+        let inputs = [Input::new(s, 1), Input::new(s, 2), params];
+        let guide = |dst, x: &[Buf]| Op::Guide(ops::Guide { dst, without: x[0], with: x[1], params: x[2] });
+        Case::new(inputs.clone(), &[]).check(&|g, x, _| push(g, x[0].shape, |dst| guide(dst, x)));
+        for over in [0, 1] {
+            Case::new(inputs.clone(), &[]).check(&|g, x, _| {
+                g.push(guide(x[over], x));
+                x[over]
+            });
+        }
+    }
+}
+
+#[test]
+fn sums_and_limits() {
+    let s = Shape::new(2, 5, 9, 4);
+    for terms in [1, 3, 16] {
+        let coefficients = Input::exact(Shape::vector(16), noise(16, 9));
+        let inputs: Vec<Input> = (0..terms).map(|i| Input::new(s, i)).chain([coefficients]).collect();
+        let sum = |dst, x: &[Buf]| {
+            let (terms, coefficients) = (x[..x.len() - 1].to_vec(), x[x.len() - 1]);
+            Op::LinearCombination(ops::LinearCombination { dst, coefficients, terms })
+        };
+        Case::new(inputs.clone(), &[]).check(&|g, x, _| push(g, x[0].shape, |dst| sum(dst, x)));
+        Case::new(inputs, &[]).check(&|g, x, _| {
+            g.push(sum(x[0], x));
+            x[0]
+        });
+    }
+    let limits = Input::exact(Shape::vector(2), vec![-0.25, 0.5]);
+    Case::new([Input::new(s, 1), limits], &[])
+        .check(&|g, x, _| push(g, x[0].shape, |dst| Op::Clamp(ops::Clamp { dst, x: x[0], limits: x[1] })));
+}
+
+#[test]
+fn dynamic_thresholds() {
+    for (s, ratio, most) in
+        [(Shape::new(2, 1, 1, 5), 0.5, 100.0), (Shape::new(2, 13, 17, 4), 0.995, 100.0), (Shape::new(1, 7, 7, 4), 1.0, 1.5)]
+    {
+        let mut x = Input::new(s, 1);
+        x.values.iter_mut().for_each(|x| *x *= 4.0);
+        let params = Input::exact(Shape::vector(2), vec![ratio, most]);
+        Case::new([x.clone(), params], &[])
+            .check(&|g, x, _| push(g, x[0].shape, |dst| Op::Threshold(ops::Threshold { dst, x: x[0], params: x[1] })));
+    }
+}
+
+#[test]
+fn masks() {
+    let s = Shape::new(2, 5, 9, 4);
+    for n in [1, 2] {
+        let mask = Input::new(Shape::new(n, 5, 9, 1), 3);
+        Case::new([Input::new(s, 1), Input::new(s, 2), mask], &[])
+            .check(&|g, x, _| push(g, x[0].shape, |dst| Op::Blend(ops::Blend { dst, mask: x[2], a: x[0], b: x[1] })));
+    }
+}

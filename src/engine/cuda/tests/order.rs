@@ -1,0 +1,262 @@
+//! What is asked of the driver, in which order, and what comes back to it.
+
+use super::double::{Call, Double, Kernels};
+use crate::{
+    EngineError,
+    cpu::CpuBackend,
+    cuda::{CudaBackend, driver::Fault, element::Element, launches::args},
+    nn::layers::{Linear, Norm},
+    ops::{Activate, Activation, Backend, Buf, Dtype, Op, RawWeight, Shape, WeightKind},
+    plan::{Plan, Planner, Program},
+};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+const INPUTS: usize = 24;
+const OUT: usize = 70;
+
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn backend(double: &Double) -> CudaBackend {
+    CudaBackend::new(Box::new(double.clone()), Element::Bf16, Box::new(|_| {}))
+}
+
+/// A linear layer after a norm, from a kept buffer to another.
+struct Net {
+    x: Buf,
+    y: Buf,
+    program: Program,
+    plan: Plan,
+}
+
+fn net(backend: &mut CudaBackend) -> Net {
+    let numbers = vec![0u8; 4 * OUT * INPUTS];
+    let mut weight = |dims: &[usize], kind| {
+        let len = 4 * dims.iter().product::<usize>();
+        backend.weight(RawWeight { name: "w", dtype: Dtype::F32, dims, bytes: &numbers[..len] }, kind).unwrap()
+    };
+    let norm =
+        Norm { weight: weight(&[INPUTS], WeightKind::Plain), bias: weight(&[INPUTS], WeightKind::Plain), eps: 1e-5, groups: 4 };
+    let layer = Linear { weight: weight(&[OUT, INPUTS], WeightKind::Matrix), bias: None, out: OUT };
+    let mut planner = Planner::new();
+    let shape = Shape::new(2, 5, 9, INPUTS);
+    let (x, y) = (planner.keep(shape), planner.keep(shape.channels(OUT)));
+    let program = planner.program("net", backend, |g| {
+        let h = g.group_norm_silu(x, &norm);
+        let h = g.linear(h, &layer, Activation::Gelu);
+        g.store(y, h);
+    });
+    Net { x, y, program, plan: planner.finish() }
+}
+
+#[test]
+fn a_program_is_captured_once_and_replayed() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    backend.reserve(&net.plan).unwrap();
+    double.state().calls.clear();
+    for _ in 0..3 {
+        backend.run(&net.program.ops, &mut go_on).unwrap();
+    }
+    let state = double.state();
+    let kernels = ["group_norm_moments", "group_norm_factors", "group_norm", "product", "copy"];
+    assert_eq!(state.kernels(), kernels);
+    let rest: Vec<&Call> = state.calls.iter().filter(|c| !matches!(c, Call::Launch(_))).collect();
+    let Call::EndCapture(graph) = *rest[1] else { panic!("{rest:?}") };
+    let replay = &Call::Replay(graph);
+    assert_eq!(rest, [&Call::BeginCapture, &Call::EndCapture(graph), replay, replay, replay]);
+    assert_eq!(state.graph(graph).iter().map(|l| l.kernel).collect::<Vec<_>>(), kernels);
+}
+
+#[test]
+fn launches_name_their_buffers() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    backend.reserve(&net.plan).unwrap();
+    backend.write(net.x, &vec![1.0; net.x.len()]);
+    backend.run(&net.program.ops, &mut go_on).unwrap();
+    let state = double.state();
+    let launches: Vec<_> = state.calls.iter().filter_map(|c| if let Call::Launch(l) = c { Some(l) } else { None }).collect();
+    let norm: &args::GroupNorm = bytemuck::from_bytes(bytemuck::cast_slice(&launches[2].args));
+    let product: &args::Product = bytemuck::from_bytes(bytemuck::cast_slice(&launches[3].args));
+    let copy: &args::Copy = bytemuck::from_bytes(bytemuck::cast_slice(&launches[4].args));
+    let Some(Call::Upload(x, bytes)) = state.calls.iter().rfind(|c| matches!(c, Call::Upload(..))) else { panic!("no upload") };
+    assert_eq!((norm.x.at, *bytes), (*x, 4 * net.x.len()));
+    assert_eq!((norm.dst.at, product.dst), (product.x.at, copy.x));
+    assert_eq!((norm.n, norm.pixels, norm.channels, norm.groups, norm.silu), (2, 45, INPUTS as u32, 4, 1));
+    assert_eq!((product.to_w, product.depth, product.cols, product.kernel), (90, INPUTS as u32, OUT as u32, 1));
+    assert_eq!((product.bias, product.shift.at, product.residual.at), (0, 0, 0));
+    // 90 rows and 70 columns in tiles of 64.
+    assert_eq!((launches[3].blocks, launches[3].entry().as_str()), ((2, 2), "product_bf16"));
+    assert_eq!(launches[1].blocks, (2 * 4, 1));
+    assert_eq!(copy.count as usize, net.y.len());
+}
+
+#[test]
+fn a_run_takes_no_memory_and_waits_only_where_it_reads() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    backend.reserve(&net.plan).unwrap();
+    double.state().calls.clear();
+    for _ in 0..5 {
+        backend.write(net.x, &vec![1.0; net.x.len()]);
+        backend.run(&net.program.ops, &mut go_on).unwrap();
+        let single = Op::Activate(Activate { dst: net.y, x: net.y, act: Activation::None });
+        backend.run(&[single], &mut go_on).unwrap();
+    }
+    let waits = |c: &Call| matches!(c, Call::Download(..) | Call::Settle);
+    assert!(!double.state().calls.iter().any(|c| waits(c) || matches!(c, Call::Allocate(_) | Call::Free(_) | Call::Refused(_))));
+    crate::session::read(&backend, net.y);
+    assert_eq!(double.state().calls.iter().filter(|c| waits(c)).count(), 1);
+}
+
+#[test]
+fn another_plan_has_other_graphs() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    for _ in 0..2 {
+        backend.reserve(&net.plan).unwrap();
+        backend.run(&net.program.ops, &mut go_on).unwrap();
+        assert_eq!(double.state().graphs(), 1);
+    }
+    assert_eq!(double.state().calls.iter().filter(|c| **c == Call::BeginCapture).count(), 2);
+}
+
+#[test]
+fn everything_is_given_back() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    let weights = double.state().used();
+    assert_eq!(weights as usize, backend.weight_bytes());
+    backend.reserve(&net.plan).unwrap();
+    backend.run(&net.program.ops, &mut go_on).unwrap();
+    assert!(double.state().used() > weights);
+    backend.release();
+    let holds = |state: &super::double::State| (state.used(), state.graphs(), state.marks.len());
+    assert_eq!(holds(&double.state()), (weights, 0, 0));
+    backend.reserve(&net.plan).unwrap();
+    drop(backend);
+    assert_eq!(double.state().used(), 0);
+    // What is sent is done before its memory and its graph go.
+    let state = double.state();
+    let at = |wanted: &dyn Fn(&Call) -> bool| state.calls.iter().position(wanted).unwrap();
+    assert!(at(&|c| *c == Call::Settle) < at(&|c| matches!(c, Call::Forget(_))));
+    assert!(at(&|c| *c == Call::Settle) < at(&|c| matches!(c, Call::Free(_))));
+}
+
+/// A backend on a full card, and how often and for how much it asked for room.
+fn asking(double: &Double) -> (CudaBackend, Arc<[AtomicU64; 2]>) {
+    let asked: Arc<[AtomicU64; 2]> = Arc::default();
+    let heard = asked.clone();
+    let make_room = move |bytes| {
+        heard[0].fetch_add(1, Ordering::Relaxed);
+        heard[1].store(bytes, Ordering::Relaxed);
+    };
+    (CudaBackend::new(Box::new(double.clone()), Element::F16, Box::new(make_room)), asked)
+}
+
+#[test]
+fn a_full_card_is_asked_twice_and_then_told_of_with_numbers() {
+    let double = Double::new(Kernels::Written);
+    let (mut backend, asked) = asking(&double);
+    let mut planner = Planner::new();
+    planner.keep(Shape::vector(1 << 29));
+    let plan = planner.finish();
+    let Err(EngineError::OutOfMemory(problem)) = backend.reserve(&plan) else { panic!("it fits") };
+    let words = problem.to_string();
+    assert!(words.contains("2.1 GB") && words.contains("1.1 GB of its 1.1 GB"), "{words}");
+    assert_eq!((asked[0].load(Ordering::Relaxed), asked[1].load(Ordering::Relaxed)), (1, 4 << 29));
+    // The same where there is room by the numbers, and the card refuses all the same.
+    let net = net(&mut backend);
+    double.state().refusals = 2;
+    assert!(matches!(backend.reserve(&net.plan), Err(EngineError::OutOfMemory(_))));
+    assert_eq!(double.state().calls.iter().filter(|c| matches!(c, Call::Refused(_))).count(), 2);
+    // And once room was made, it goes on.
+    double.state().refusals = 1;
+    backend.reserve(&net.plan).unwrap();
+    backend.run(&net.program.ops, &mut go_on).unwrap();
+    assert_eq!(asked[0].load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused() {
+    let double = Double::new(Kernels::Written);
+    double.state().total = 1000;
+    let (mut backend, asked) = asking(&double);
+    let mut weight = |len: usize| {
+        let bytes = vec![0; 4 * len];
+        backend.weight(RawWeight { name: "w", dtype: Dtype::F32, dims: &[len, 1], bytes: &bytes }, WeightKind::Matrix)
+    };
+    assert!(weight(400).is_ok());
+    assert!(matches!(weight(400), Err(EngineError::OutOfMemory(_))));
+    assert_eq!(asked[1].load(Ordering::Relaxed), 800);
+    drop(backend);
+    assert_eq!(double.state().used(), 0);
+}
+
+#[test]
+fn the_host_is_two_programs_ahead_and_stops_when_asked() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let net = net(&mut backend);
+    backend.reserve(&net.plan).unwrap();
+    double.state().slow = 5;
+    let mut asked = 0;
+    for _ in 0..3 {
+        let mut count = || {
+            asked += 1;
+            go_on()
+        };
+        backend.run(&net.program.ops, &mut count).unwrap();
+    }
+    // Once for each program, and five times while the third waited for the first.
+    assert_eq!((asked, double.state().marks.len()), (8, 2));
+    double.state().slow = usize::MAX;
+    asked = 0;
+    let stopped = backend.run(&net.program.ops, &mut || {
+        asked += 1;
+        if asked > 3 { ControlFlow::Break(()) } else { go_on() }
+    });
+    assert!(stopped.is_err() && asked == 4);
+    let replays = |state: &super::double::State| state.calls.iter().filter(|c| matches!(c, Call::Replay(_))).count();
+    assert_eq!(replays(&double.state()), 3);
+    backend.release();
+    assert!(double.state().marks.is_empty());
+}
+
+#[test]
+fn a_replayed_program_sees_what_was_written_since() {
+    let double = Double::new(Kernels::Forwards);
+    let mut backend = CudaBackend::new(Box::new(double), Element::F32, Box::new(|_| {}));
+    let mut planner = Planner::new();
+    let (x, y) = (planner.keep(Shape::vector(300)), planner.keep(Shape::vector(300)));
+    let program = planner.program("twice", &CpuBackend::new(1), |g| {
+        let h = g.activate(x, Activation::None);
+        g.store(y, h);
+    });
+    backend.reserve(&planner.finish()).unwrap();
+    for value in [1.0, -2.0] {
+        backend.write(x, &vec![value; 300]);
+        backend.run(&program.ops, &mut go_on).unwrap();
+        assert_eq!(crate::session::read(&backend, y), vec![value; 300]);
+    }
+}
+
+#[test]
+fn a_fault_names_itself() {
+    assert_eq!(Fault::Full.to_string(), "the GPU's memory is full");
+    let failed = super::super::failed(Fault::Other("illegal address".to_owned())).to_string();
+    assert!(failed.contains("illegal address"), "{failed}");
+}

@@ -1,0 +1,60 @@
+//! Whole recordings of the reference, through the backend and its kernels as the host runs them: text, networks, every
+//! sampler and the pictures.
+
+use super::{
+    card,
+    double::{Double, Kernels},
+};
+use crate::{
+    cuda::{CudaBackend, driver::Driver, element::Element},
+    golden::{Case, Outcome, Reference, Stage, committed, stable_diffusion},
+};
+use std::path::Path;
+
+fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let to = tempfile::tempdir().unwrap();
+    committed::materialise(&tests.join("golden").join(family), &tests.join("text"), to.path()).unwrap();
+    let backend = CudaBackend::new(driver, element, Box::new(|_| {}));
+    let found = stable_diffusion::check(to.path(), &Reference::read(to.path()).unwrap(), Box::new(backend)).unwrap();
+    for case in &found {
+        let worst = case.outcome.worst().map(|s| format!("{} {:.1e} of {:.1e}", s.name, s.worst, s.tolerance));
+        println!("{family} {} in {}: {worst:?}", case.name, element.suffix());
+    }
+    found
+}
+
+fn equals_the_reference(family: &str, cases: usize) {
+    for driver in [Some(Box::new(Double::new(Kernels::Forwards)) as Box<dyn Driver>), card()].into_iter().flatten() {
+        let found = recorded(family, driver, Element::F32);
+        for case in &found {
+            assert!(case.outcome.holds(), "{family} {}: {:?}", case.name, case.outcome);
+        }
+        assert_eq!(found.len(), cases);
+    }
+}
+
+#[test]
+fn tiny_stable_diffusion_equals_the_reference() {
+    equals_the_reference("sd15", 6);
+}
+
+#[test]
+fn tiny_inpainting_equals_the_reference() {
+    equals_the_reference("sd15-inpaint", 2);
+}
+
+/// What is rounded after every operation is as far from f32 as its type is coarse, and no further.
+#[test]
+fn half_types_stay_near_the_reference() {
+    for (element, most) in [(Element::F16, 4e-3), (Element::Bf16, 3e-2)] {
+        let found = recorded("sd15-inpaint", Box::new(Double::new(Kernels::Forwards)), element);
+        let networks = ["text_encoder", "unet", "vae"];
+        let stages = found.iter().filter_map(|case| if let Outcome::Compared(s) = &case.outcome { Some(s) } else { None });
+        let stages: Vec<&Stage> = stages.flatten().filter(|s| networks.iter().any(|n| s.name.starts_with(n))).collect();
+        assert!(stages.len() >= 4);
+        for stage in stages {
+            assert!(stage.worst <= most, "{element:?}, {}: {:.1e}", stage.name, stage.worst);
+        }
+    }
+}
