@@ -15,10 +15,10 @@ use std::{
 /// What a model must reach one day, in per cent of 200 prompts: attribute, score.
 const BAR: [(&str, f64); 3] = [("all", 95.0), ("side", 95.0), ("number", 90.0)];
 /// What the committed weights must reach: attribute, of 40 prompts, of 200. Whoever commits better weights raises these
-/// numbers; nobody lowers them. The weights of 2026-11-27 have 96.4, 96.3 and 93.1 of 40, and 97.0, 93.7 and 97.7 of 200. Where
-/// they may, the floors leave room for two more wrong answers of each kind, since another processor's kernels may change
-/// a pixel.
-const FLOOR: [(&str, f64, f64); 3] = [("all", 95.7, 96.8), ("side", 88.8, 92.3), ("number", 86.2, 96.2)];
+/// numbers; one falls only where weights reach the whole bar that those before them missed. The weights of 2026-11-28 have
+/// 96.1, 96.3 and 86.2 of 40, and 97.5, 97.5 and 93.9 of 200. The floors leave room for two more wrong answers of each kind,
+/// since another processor's kernels may change a pixel.
+const FLOOR: [(&str, f64, f64); 3] = [("all", 95.5, 97.2), ("side", 88.8, 96.2), ("number", 79.3, 92.4)];
 /// Prompts in an ordinary run.
 const SAMPLE: usize = 40;
 /// A measurer that gives more than this to pictures of other prompts measures nothing.
