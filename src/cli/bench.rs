@@ -7,7 +7,7 @@ use super::{
     say,
 };
 use anyhow::{Context as _, anyhow};
-use engine::{EngineError, Inputs, Step, library::Library};
+use engine::{EngineError, Inputs, Step, device, library::Library};
 use protocol::{Draft, Recipe};
 use std::{
     fs,

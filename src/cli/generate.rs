@@ -8,7 +8,7 @@ use super::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use engine::{EngineError, Gray8, Inputs, Picture, Rgb8, Step, library::Library};
+use engine::{EngineError, Gray8, Inputs, Picture, Rgb8, Step, device, library::Library};
 use indicatif::{ProgressBar, ProgressStyle};
 use media::{decode, encode, resize};
 use protocol::{Draft, FieldProblem, Format, ImageRef, Preset, Recipe, draft::MAX_SEED};

@@ -12,7 +12,7 @@ use engine::golden::{self, Case, Outcome, Verdict};
 use std::path::PathBuf;
 
 /// Flags of `golden`.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (a folder with reference.json), or a folder of recordings
     dir: PathBuf,

@@ -68,8 +68,9 @@ impl CudaBackend {
 
     /// What happens when the card fails in the middle of a run, in place of a panic.
     #[must_use]
-    pub fn when_lost(self, lost: Lost) -> CudaBackend {
-        CudaBackend { lost, ..self }
+    pub fn when_lost(mut self, lost: Lost) -> CudaBackend {
+        self.lost = lost;
+        self
     }
 
     /// Memory of the card. Where it has none, room is made once; what does not fit then is refused with numbers.

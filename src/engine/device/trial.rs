@@ -8,7 +8,7 @@ use crate::{
     noise::{Draw, NoiseSource as _, Seeded},
     ops::{Activation, Backend, Dtype, Op, RawWeight, Shape, Weight, WeightKind},
     plan::{Graph, Planner},
-    session::{self, MAX_TERMS, Session},
+    session::{MAX_TERMS, Session},
 };
 use std::{
     ops::ControlFlow,
@@ -127,8 +127,7 @@ fn results(backend: &mut dyn Backend) -> Result<Vec<f32>, EngineError> {
     const { assert!(MAX_TERMS >= 2) };
     session.combine(from, &[(0.5, from), (0.5, to)])?;
     session.run(&program)?;
-    drop(session);
-    let found = session::read(noise.backend, to);
+    let found = session.read(to);
     noise.backend.release();
     Ok(found)
 }
