@@ -74,7 +74,9 @@ COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 WORKDIR /easel
 COPY . .
-RUN cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
+# The compiler for GPUs is fetched from PyPI; needs no GPU here.
+RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
+RUN NVCC=$(setup/nvcc.sh /opt/nvcc) cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
 
 FROM runtime
 COPY --from=build /easel/target/release/easel /usr/local/bin/easel

@@ -1,9 +1,13 @@
 //! `easel bench`: how long one picture takes here, part by part, and how much memory. Knows clocks and
 //! /proc; the work is the engine's.
 
-use super::{Exit, Failure, Shared, engine::threads, say};
+use super::{
+    Exit, Failure, Shared,
+    compute::{self, Compute},
+    say,
+};
 use anyhow::{Context as _, anyhow};
-use engine::{EngineError, Inputs, Step, library::Library};
+use engine::{EngineError, Inputs, Step, device, library::Library};
 use protocol::{Draft, Recipe};
 use std::{
     fs,
@@ -26,9 +30,8 @@ pub(crate) struct Args {
     /// Pictures made one after another; the first one warms up
     #[arg(long, default_value_t = 3, value_name = "N")]
     rounds: u32,
-    /// Threads that compute; 0 takes one for each core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 /// What one picture took.
@@ -58,10 +61,10 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let recipe = draft
         .resolve(&entry.info, 1)
         .map_err(|p| Failure { exit: Exit::BadInput, why: anyhow!("{}: {}", p[0].field, p[0].message) })?;
-    let threads = threads(args.threads);
+    let device = args.compute.choose(device::USUAL, compute::lost)?.device;
     let began = Instant::now();
-    let mut pipeline = (entry.family.load)(&entry.source, threads, &mut |_, _| ControlFlow::Continue(()))?;
-    let size = format!("{} × {}, {} steps, {threads} threads", recipe.width, recipe.height, recipe.steps);
+    let mut pipeline = (entry.family.load)(&entry.source, &device, &mut |_, _| ControlFlow::Continue(()))?;
+    let size = format!("{} × {}, {} steps, {device}", recipe.width, recipe.height, recipe.steps);
     say(format_args!("{}, {size}: loaded in {:.2} s", entry.info.id, began.elapsed().as_secs_f64()));
     for _ in 0..args.rounds {
         print(&measure(&recipe, |on_step| pipeline.generate(&recipe, &Inputs::default(), on_step).map(drop))?);

@@ -1,10 +1,14 @@
 //! `easel generate`: pictures from the command line, with the engine in this very process and no server. Knows flags,
 //! files and a progress bar; the rules of a recipe are the protocol's, the pictures the engine's.
 
-use super::{Exit, Failure, Shared, engine::threads, say};
+use super::{
+    Exit, Failure, Shared,
+    compute::{self, Compute},
+    say,
+};
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use engine::{EngineError, Gray8, Inputs, Picture, Rgb8, Step, library::Library};
+use engine::{EngineError, Gray8, Inputs, Picture, Rgb8, Step, device, library::Library};
 use indicatif::{ProgressBar, ProgressStyle};
 use media::{decode, encode, resize};
 use protocol::{Draft, FieldProblem, Format, ImageRef, Preset, Recipe, draft::MAX_SEED};
@@ -80,9 +84,8 @@ pub(crate) struct Args {
     /// png, webp or jpeg [default: as the output file's ending says, else png]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FileFormat>,
-    /// Threads that compute; 0 takes one for each core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -106,8 +109,9 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let recipe = draft.resolve(&entry.info, random).map_err(|problems| bad(in_words(&problems)))?;
     let inputs = inputs(&recipe, image.as_deref(), mask.as_deref()).map_err(bad)?;
     let stop = stop_on_ctrl_c()?;
+    let device = args.compute.choose(device::USUAL, compute::lost)?.device;
     let bar = Bar::new();
-    let made = (entry.family.load)(&entry.source, threads(args.threads), &mut |done, total| {
+    let made = (entry.family.load)(&entry.source, &device, &mut |done, total| {
         bar.loading(&entry.info.name, done, total);
         flow(&stop)
     })

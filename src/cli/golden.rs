@@ -1,13 +1,18 @@
 //! `easel golden`: compares the engine with recordings of the reference implementation and prints a table. Knows words
 //! and columns; the comparing is the engine's.
 
-use super::{Exit, Failure, Shared, engine::threads, say};
+use super::{
+    Exit, Failure, Shared,
+    compute::{self, Compute},
+    say,
+};
 use anyhow::anyhow;
+use engine::device::Element;
 use engine::golden::{self, Case, Outcome, Verdict};
 use std::path::PathBuf;
 
 /// Flags of `golden`.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// A recording (a folder with reference.json), or a folder of recordings
     dir: PathBuf,
@@ -17,14 +22,17 @@ pub(crate) struct Args {
     /// Print every stage instead of each case's worst
     #[arg(long)]
     stages: bool,
-    /// Threads that compute; 0 takes one for each core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    #[command(flatten)]
+    compute: Compute,
+    /// How a GPU keeps numbers: f32, f16 or bf16. The half types are further from the reference than its tolerance
+    #[arg(long, default_value = "f32", value_name = "TYPE")]
+    element: Element,
 }
 
 /// Ends with 0 where all is within its tolerance, 1 where something is not, 2 where nothing could be compared.
 pub(crate) fn run(_shared: &Shared, args: Args) -> Result<Exit, Failure> {
-    let cases = golden::check(&args.dir, threads(args.threads), &mut |case| print(case, args.stages))
+    let device = args.compute.choose(args.element, compute::lost)?.device;
+    let cases = golden::check(&args.dir, &device, &mut |case| print(case, args.stages))
         .map_err(|e| Failure { exit: Exit::BadInput, why: anyhow!("{e}") })?;
     let count = |is: fn(&Outcome) -> bool| cases.iter().filter(|c| is(&c.outcome)).count();
     let equal = count(Outcome::holds);

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check_setup;
+mod compute;
 mod doctor;
 mod engine;
 mod generate;

@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// How it is logged: auto, text or json [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// What the engine computes on: auto, cpu, gpu or gpu:1 [default: auto, a GPU where one works]
+    #[arg(long, value_name = "DEVICE")]
+    engine_device: Option<String>,
     /// Threads of the engine on the CPU; 0 takes one for each core [default: 0]
     #[arg(long, value_name = "N")]
     engine_threads: Option<usize>,
@@ -65,6 +68,7 @@ impl Args {
             public_urls: if self.public_urls.is_empty() { before.public_urls } else { self.public_urls },
             log: self.log.or(before.log),
             log_format: self.log_format.or(before.log_format),
+            engine_device: self.engine_device.or(before.engine_device),
             engine_threads: self.engine_threads.or(before.engine_threads),
             setup: self.setup.or(before.setup),
             print_config: self.print_config || before.print_config,
@@ -79,6 +83,7 @@ impl Args {
             public_urls: self.public_urls.clone(),
             log: self.log.clone(),
             log_format: self.log_format.clone(),
+            engine_device: self.engine_device.clone(),
             engine_threads: self.engine_threads,
             setup: self.setup.clone(),
             ..shared.flags()

@@ -2,7 +2,9 @@
 //! looks at names and shapes of tensors and at nothing else. Knows no folders and no files.
 
 use crate::{
-    EngineError, Pipeline, embedded,
+    EngineError, Pipeline,
+    device::Device,
+    embedded,
     library::Source,
     pipelines::stable_diffusion::{Parts, StableDiffusion},
     text::{self, Tokenizer},
@@ -13,8 +15,8 @@ use std::{ops::ControlFlow, path::Path};
 /// Hears of (bytes read, bytes to read) while a model is loaded; breaks it off.
 pub type OnLoad<'a> = dyn FnMut(u64, u64) -> ControlFlow<()> + 'a;
 
-/// Loads a model onto a CPU of so many threads.
-pub type Load = fn(&Source, usize, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
+/// Loads a model onto a device.
+pub type Load = fn(&Source, &Device, &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
 
 /// Counts tokens, without the rest of the model: prompts are counted while a job has the pipeline.
 pub trait Counter: Send {
@@ -31,7 +33,7 @@ pub struct Family {
     pub inpaint_channels: bool,
     /// Whether these are the weights of such a model: of its denoiser's folder, or of its single file.
     pub detect: fn(&Tensors) -> bool,
-    /// Loads it onto a CPU of so many threads.
+    /// Loads it onto a device.
     pub load: Load,
     /// Reads its tokenizer alone.
     pub counter: fn(&Source) -> Result<Box<dyn Counter>, EngineError>,
@@ -58,12 +60,12 @@ pub const FAMILIES: [Family; 2] = [
 /// Prefix of the denoiser in a single file of Stable Diffusion 1.x.
 const SINGLE: &str = "model.diffusion_model.";
 
-fn load_sd15(source: &Source, threads: usize, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
+fn load_sd15(source: &Source, device: &Device, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
     let parts = match layout(source) {
         Layout::Folder(folder) => Parts::of_folder(&folder)?,
         Layout::File(path) => Parts::of_single_file(&weights::safetensors::open(path)?)?,
     };
-    Ok(Box::new(StableDiffusion::load(parts, threads, on_load)?))
+    Ok(Box::new(StableDiffusion::load(parts, device.backend()?, on_load)?))
 }
 
 fn counter_sd15(source: &Source) -> Result<Box<dyn Counter>, EngineError> {

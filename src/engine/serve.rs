@@ -20,6 +20,7 @@ mod worker;
 
 use crate::{
     EngineError, Pipeline,
+    device::Device,
     library::{Entry, Library},
     registry::OnLoad,
 };
@@ -44,8 +45,8 @@ pub struct Settings {
     pub models: PathBuf,
     /// Loaded models are forgotten after so long without a job.
     pub idle: Duration,
-    /// Threads of the CPU backend, at least 1.
-    pub threads: usize,
+    /// Where they run.
+    pub device: Device,
 }
 
 /// Why the conversation ended other than by the panel's hanging up.
@@ -71,12 +72,12 @@ pub(crate) trait Loads: Send + 'static {
     fn load(&self, entry: &Entry, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError>;
 }
 
-/// By the registry, onto a CPU of so many threads.
-struct ByRegistry(usize);
+/// By the registry, onto a device.
+struct ByRegistry(Device);
 
 impl Loads for ByRegistry {
     fn load(&self, entry: &Entry, on_load: &mut OnLoad<'_>) -> Result<Box<dyn Pipeline>, EngineError> {
-        (entry.family.load)(&entry.source, self.0, on_load)
+        (entry.family.load)(&entry.source, &self.0, on_load)
     }
 }
 
@@ -85,7 +86,7 @@ impl Loads for ByRegistry {
 /// # Errors
 /// Whatever ends the conversation from this side; a hang-up is no error.
 pub fn serve(stream: UnixStream, settings: Settings) -> Result<(), ServeError> {
-    let loads = ByRegistry(settings.threads);
+    let loads = ByRegistry(settings.device.clone());
     serve_with(stream, settings, loads)
 }
 
@@ -131,8 +132,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// The first message and its answer; false where the panel hung up without a word.
 fn greet(stream: &mut UnixStream, shared: &Shared) -> Result<bool, ServeError> {
     let Some(first) = next(stream)? else { return Ok(false) };
-    let threads = shared.settings.threads;
-    let device = format!("CPU, {threads} {}", if threads == 1 { "core" } else { "cores" });
+    let device = shared.settings.device.to_string();
     shared.outbox.send(FromEngine::Hello { build: BUILD_ID.into(), device });
     match first {
         ToEngine::Hello { build } if build == BUILD_ID => Ok(true),

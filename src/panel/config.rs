@@ -16,6 +16,7 @@ use crate::{meant::nearest, secrets::Secret};
 use boot::RawBoot;
 use containers::Way;
 use figment::{Figment, value::Dict};
+use protocol::DeviceWish;
 use serde::{Deserialize, Serialize};
 use sources::{Environment, File, REPO_TOKEN, Text, variable_of};
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The engine gives the memory of its models back after so long without a job.
     pub engine_idle: Duration,
+    /// What the engine computes on.
+    pub engine_device: DeviceWish,
     /// Threads of the engine's CPU backend; 0 takes one for each core.
     pub engine_threads: usize,
     /// The program that is started as engine, with the argument `engine`: this very file, but in tests.
@@ -121,6 +124,9 @@ pub struct Flags {
     /// `--setup`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<PathBuf>,
+    /// `--engine-device`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_device: Option<String>,
     /// `--engine-threads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_threads: Option<usize>,
@@ -142,6 +148,7 @@ struct Raw {
     log: String,
     log_format: LogFormat,
     engine_idle_s: u64,
+    engine_device: String,
     engine_threads: usize,
     private_downloads: bool,
     containers: String,
@@ -156,7 +163,7 @@ struct Raw {
 }
 
 /// Every key, and whether its value is text (so that `EASEL_DATA=2024` stays a folder's name).
-const KEYS: [(&str, bool); 18] = [
+const KEYS: [(&str, bool); 19] = [
     ("data", true),
     ("users", true),
     ("bind", true),
@@ -165,6 +172,7 @@ const KEYS: [(&str, bool); 18] = [
     ("log", true),
     ("log_format", true),
     ("engine_idle_s", false),
+    ("engine_device", true),
     ("engine_threads", false),
     ("private_downloads", false),
     ("containers", true),
@@ -234,6 +242,7 @@ impl Config {
             log: raw.log,
             log_format: raw.log_format,
             engine_idle: Duration::from_secs(raw.engine_idle_s),
+            engine_device: raw.engine_device.parse().map_err(|why| ConfigError(format!("engine_device = {why}.")))?,
             engine_threads: raw.engine_threads,
             private_downloads: raw.private_downloads,
             containers: raw.containers.parse().map_err(|why| ConfigError(format!("containers = {why}.")))?,

@@ -1,6 +1,9 @@
 //! GPUs through NVIDIA's management library, which is loaded at run time where there is one. Knows no other maker.
 
-use nvml_wrapper::{Device, Nvml, enum_wrappers::device::TemperatureSensor, enums::device::UsedGpuMemory, error::NvmlError};
+use nvml_wrapper::{
+    Device, Nvml, bitmasks::device::ThrottleReasons, enum_wrappers::device::TemperatureSensor, enums::device::UsedGpuMemory,
+    error::NvmlError,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -22,6 +25,8 @@ pub struct Gpu {
     pub celsius: Option<u32>,
     /// Watts.
     pub watts: Option<f32>,
+    /// Why it runs slower than it could at this moment: "too hot". Empty where nothing holds it back.
+    pub slowed: Vec<&'static str>,
     /// Bytes that each process holds. In a container the driver may tell none.
     pub holders: BTreeMap<u32, u64>,
 }
@@ -77,13 +82,38 @@ fn gpu(device: &Device<'_>) -> Gpu {
         memory_total: memory.as_ref().map_or(0, |m| m.total),
         celsius: device.temperature(TemperatureSensor::Gpu).ok(),
         watts: device.power_usage().ok().map(|milliwatts| milliwatts as f32 / 1000.0),
+        slowed: device.current_throttle_reasons().map_or_else(|_| Vec::new(), slowed),
         holders,
     }
+}
+
+/// What holds a card back, in words. That it has nothing to do, or was told to run so, does not.
+fn slowed(reasons: ThrottleReasons) -> Vec<&'static str> {
+    let hot = ThrottleReasons::HW_THERMAL_SLOWDOWN | ThrottleReasons::SW_THERMAL_SLOWDOWN;
+    let words = [
+        (hot, "too hot"),
+        (ThrottleReasons::SW_POWER_CAP, "at its power limit"),
+        (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "short of power"),
+    ];
+    let mut told: Vec<&str> = words.into_iter().filter(|(which, _)| reasons.intersects(*which)).map(|(_, word)| word).collect();
+    // The card's own slowdown has one of the reasons above, but on old drivers.
+    if told.is_empty() && reasons.contains(ThrottleReasons::HW_SLOWDOWN) {
+        told.push("slowed by its hardware");
+    }
+    told
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_a_card_back_is_told_and_idling_is_not() {
+        assert!(slowed(ThrottleReasons::GPU_IDLE | ThrottleReasons::APPLICATIONS_CLOCKS_SETTING).is_empty());
+        let both = ThrottleReasons::HW_SLOWDOWN | ThrottleReasons::HW_THERMAL_SLOWDOWN | ThrottleReasons::SW_POWER_CAP;
+        assert_eq!(slowed(both), ["too hot", "at its power limit"]);
+        assert_eq!(slowed(ThrottleReasons::HW_SLOWDOWN), ["slowed by its hardware"]);
+    }
 
     #[test]
     fn without_a_driver_it_says_so() {

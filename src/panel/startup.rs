@@ -353,6 +353,8 @@ fn launch(config: &Config) -> Launch {
         .arg("engine")
         .arg("--data")
         .arg(&config.data)
+        .arg("--device")
+        .arg(config.engine_device.to_string())
         .arg("--threads")
         .arg(config.engine_threads.to_string())
         .arg("--idle-s")

@@ -1,6 +1,7 @@
 //! What the panel, the engine and the command line say to each other. Knows serde and nothing else:
 //! no sockets, no files, no tensors.
 
+pub mod device;
 pub mod draft;
 pub mod engine;
 pub mod frame;
@@ -10,6 +11,7 @@ pub mod model_work;
 pub mod recipe;
 pub mod sampler;
 
+pub use device::DeviceWish;
 pub use draft::{Draft, FieldProblem};
 pub use engine::{FromEngine, Problem, ToEngine};
 pub use ids::JobId;

@@ -52,6 +52,7 @@ fn a_fresh_folder_has_notes_and_nothing_bad() {
         "ok   port: 0 is free",
         "memory: ",
         "GPU: ",
+        "models: run on ",
     ];
     assert_says(&told, 0, &lines);
     assert!(!told.1.contains("bad  "), "{}", told.1);
@@ -99,6 +100,17 @@ fn tools_that_are_broken_or_whose_port_is_taken_are_named() {
     let text = format!("boot.repos.studio.url = \"https://127.0.0.1/x.git\"\nboot.repos.studio.path = \"{}\"\n", repo.display());
     let told = said(folder.path(), &format!("{PORT}{text}"), &[]);
     assert_says(&told, 1, &["bad  tools: lost: tool.toml"]);
+}
+
+#[test]
+fn models_that_are_to_run_on_a_gpu_that_is_not_there_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = said(folder.path(), &format!("{PORT}engine_device = \"gpu:99\"\n"), &[]);
+    assert_says(&told, 1, &["bad  models: ", "gpu:99 cannot be used", "auto takes the CPU"]);
+    let told = said(folder.path(), &format!("{PORT}engine_device = \"cpu\"\n"), &[]);
+    assert_says(&told, 0, &["ok   models: run on the CPU (engine_device"]);
+    let told = said(folder.path(), &format!("{PORT}engine_device = \"tpu\"\n"), &[]);
+    assert_says(&told, 3, &["\"tpu\" is no device", "gpu:1"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its figures")]
 #![allow(clippy::disallowed_methods, reason = "tests start servers and browsers and read TESTS_LONG")]
 
+mod binary;
 mod boot;
 mod browser;
 mod comfy;

@@ -1,6 +1,8 @@
 //! What the machine has: room, memory, a clock, graphics cards, programs. Knows no studio.
 
 use super::Finding::{self, Bad, Good, Odd};
+use crate::cli::compute;
+use engine::device::{self, Choice, Device};
 use panel::{
     Config,
     container_engine::{self, Way},
@@ -8,6 +10,7 @@ use panel::{
     secrets::random_token,
     system::host::memory_now,
 };
+use protocol::DeviceWish;
 use std::{
     fs,
     io::{self, Write as _},
@@ -30,7 +33,9 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let has = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
     let mut findings = vec![room(&config.data), memory(), clock()];
     findings.extend(files());
-    findings.extend(cards(&Gpus::open(), gpus_promised(config)));
+    let gpus = Gpus::open();
+    findings.extend(cards(&gpus, gpus_promised(config)));
+    findings.push(models(config, !gpus.look().0.is_empty()));
     findings.push(containers(config));
     findings.push(programs(has, rustix::process::geteuid().is_root()));
     findings
@@ -120,6 +125,19 @@ fn cards(gpus: &Gpus, promised: u32) -> Vec<Finding> {
         Good(format!("GPU: {}, {:.1} of {:.1} GB free", card.name, free(card), card.memory_total as f64 / 1e9))
     };
     cards.iter().map(line).collect()
+}
+
+/// Where the studio's own models run. A machine that has a card and paints on the CPU has something to mend.
+fn models(config: &Config, has_card: bool) -> Finding {
+    match Device::choose(config.engine_device, device::USUAL, 1, compute::lost) {
+        Err(why) => {
+            Bad(format!("models: {}", why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy))))
+        }
+        Ok(_) if config.engine_device == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
+        Ok(Choice { device, no_gpu: None }) => Good(format!("models: run on {device}, which computes right")),
+        Ok(Choice { no_gpu: Some(why), .. }) if has_card => Bad(format!("models: run on the CPU although there is a GPU. {why}")),
+        Ok(Choice { no_gpu: Some(_), .. }) => Good("models: run on the CPU".into()),
+    }
 }
 
 /// The container engine. Without one tools run as processes, unless it is said that they must not.

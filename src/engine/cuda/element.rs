@@ -2,6 +2,7 @@
 
 use crate::ops::Dtype;
 use half::{bf16, f16};
+use std::str::FromStr;
 
 /// The type of a program's own buffers and of matrices. What the host writes and reads is kept as f32 beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub enum Element {
     F16,
     /// The upper half of an IEEE single.
     Bf16,
+}
+
+impl FromStr for Element {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Element, String> {
+        let all = [Element::F32, Element::F16, Element::Bf16];
+        all.into_iter().find(|e| e.suffix() == text).ok_or_else(|| format!("\"{text}\" is not f32, f16 or bf16"))
+    }
 }
 
 impl Element {

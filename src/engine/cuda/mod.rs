@@ -35,6 +35,10 @@ const ASK_EVERY: Duration = Duration::from_millis(1);
 /// Asked to give back so many bytes of the card, or more, before an allocation is tried for the second time.
 pub type MakeRoom = dyn FnMut(u64) + Send;
 
+/// What happens when the card fails in the middle of a run: nothing is known of its memory then, and only the end of the
+/// process gives it back. Hears why, in words.
+pub type Lost = fn(&str) -> !;
+
 /// A GPU.
 #[allow(missing_debug_implementations, reason = "holds a device and a closure")]
 pub struct CudaBackend {
@@ -45,6 +49,7 @@ pub struct CudaBackend {
     run: Option<Run>,
     /// The ends of the programs that were sent and not seen done.
     sent: VecDeque<Mark>,
+    lost: Lost,
 }
 
 /// The memory of a plan, and the graphs that name its addresses.
@@ -58,7 +63,14 @@ impl CudaBackend {
     /// A GPU that keeps matrices and what lies between two operations as `element`. `make_room` is asked once where the
     /// card is full.
     pub fn new(driver: Box<dyn Driver>, element: Element, make_room: Box<MakeRoom>) -> CudaBackend {
-        CudaBackend { driver, element, make_room, weights: Vec::new(), run: None, sent: VecDeque::new() }
+        CudaBackend { driver, element, make_room, weights: Vec::new(), run: None, sent: VecDeque::new(), lost: stumble }
+    }
+
+    /// What happens when the card fails in the middle of a run, in place of a panic.
+    #[must_use]
+    pub fn when_lost(mut self, lost: Lost) -> CudaBackend {
+        self.lost = lost;
+        self
     }
 
     /// Memory of the card. Where it has none, room is made once; what does not fit then is refused with numbers.
@@ -94,7 +106,7 @@ impl CudaBackend {
         let places = Places { element: self.element, layout, base: *base, weights: &self.weights };
         for launch in launches(&places) {
             if launch.blocks.0 > 0 && launch.blocks.1 > 0 {
-                self.driver.launch(&launch).unwrap_or_else(lost);
+                sure(self.lost, self.driver.launch(&launch));
             }
         }
     }
@@ -105,9 +117,9 @@ impl CudaBackend {
         if let Some((_, graph)) = run.graphs.iter().find(|(of, _)| of == ops) {
             return *graph;
         }
-        self.driver.begin_capture().unwrap_or_else(lost);
+        sure(self.lost, self.driver.begin_capture());
         ops.iter().for_each(|op| self.execute(op));
-        let graph = self.driver.end_capture().unwrap_or_else(lost);
+        let graph = sure(self.lost, self.driver.end_capture());
         if let Some(run) = &mut self.run {
             run.graphs.push((ops.to_vec(), graph));
         }
@@ -117,7 +129,7 @@ impl CudaBackend {
     /// Waits until fewer than [`AHEAD`] programs are on their way.
     fn keep_pace(&mut self, poll: &mut Poll<'_>) -> Result<(), Stopped> {
         while self.sent.len() >= AHEAD {
-            if self.driver.passed(self.sent[0]).unwrap_or_else(lost) {
+            if sure(self.lost, self.driver.passed(self.sent[0])) {
                 self.sent.pop_front();
                 continue;
             }
@@ -137,9 +149,14 @@ fn failed(fault: Fault) -> EngineError {
     )
 }
 
-/// A fault in the middle of a run. The card's state is unknown, so nothing can go on with it.
-fn lost<T>(fault: Fault) -> T {
-    panic!("the GPU failed: {fault}")
+/// What a call gave in the middle of a run, where nothing can go on after a fault.
+fn sure<T>(lost: Lost, outcome: Result<T, Fault>) -> T {
+    outcome.unwrap_or_else(|fault| lost(&format!("the GPU failed: {fault}")))
+}
+
+/// What a backend does that was told nothing else: only the thread that waits for it ends.
+fn stumble(why: &str) -> ! {
+    panic!("{why}")
 }
 
 impl Drop for CudaBackend {
@@ -207,7 +224,7 @@ impl Backend for CudaBackend {
         assert_eq!(buf.len(), values.len(), "a buffer is written whole");
         let run = self.run.as_ref().expect("a plan is reserved before it is written");
         let (byte, element) = run.layout.place(buf);
-        self.driver.upload(run.base + byte as u64, &element.narrowed(values)).unwrap_or_else(lost);
+        sure(self.lost, self.driver.upload(run.base + byte as u64, &element.narrowed(values)));
     }
 
     fn read(&self, buf: Buf, values: &mut [f32]) {
@@ -215,7 +232,7 @@ impl Backend for CudaBackend {
         let run = self.run.as_ref().expect("a plan is reserved before it is read");
         let (byte, element) = run.layout.place(buf);
         let mut bytes = vec![0; values.len() * element.size()];
-        self.driver.download(run.base + byte as u64, &mut bytes).unwrap_or_else(lost);
+        sure(self.lost, self.driver.download(run.base + byte as u64, &mut bytes));
         element.widen(&bytes, values);
     }
 
@@ -229,8 +246,8 @@ impl Backend for CudaBackend {
             _ => {
                 self.keep_pace(poll)?;
                 let graph = self.graph(ops);
-                self.driver.replay(graph).unwrap_or_else(lost);
-                let mark = self.driver.mark().unwrap_or_else(lost);
+                sure(self.lost, self.driver.replay(graph));
+                let mark = sure(self.lost, self.driver.mark());
                 self.sent.push_back(mark);
             }
         }

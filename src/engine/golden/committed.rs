@@ -68,6 +68,8 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::{
+        cpu::CpuBackend,
+        device::Device,
         golden::{self, Outcome, Reference, Verdict},
         pipelines::stable_diffusion::{Parts, StableDiffusion},
         text::{self, Chunk},
@@ -87,7 +89,7 @@ mod tests {
 
     fn equals_the_reference(family: &str, cases: usize) {
         let folder = materialised(family);
-        let found = golden::check(folder.path(), 2, &mut |_| ()).unwrap();
+        let found = golden::check(folder.path(), &Device::cpu(2), &mut |_| ()).unwrap();
         for case in &found {
             let worst = case.outcome.worst().map(|s| format!("{} {:.1e}", s.name, s.worst));
             println!("{family} {}: {worst:?}", case.name);
@@ -113,7 +115,8 @@ mod tests {
         let folder = materialised("sd15");
         let reference = Reference::read(folder.path()).unwrap();
         let parts = Parts::of_folder(&Folder::Disk(folder.path().join("pipeline"))).unwrap();
-        let mut model = StableDiffusion::load(parts, 1, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let mut model =
+            StableDiffusion::load(parts, Box::new(CpuBackend::new(1)), &mut |_, _| ControlFlow::Continue(())).unwrap();
         let rows = reference.json["weighted"].as_array().unwrap();
         assert_eq!(rows.len(), 2);
         for row in rows {
@@ -136,7 +139,7 @@ mod tests {
         let last = bytes.len() - 1;
         bytes[last] ^= 0x80;
         fs::write(&path, bytes).unwrap();
-        let found = golden::check(folder.path(), 2, &mut |_| ()).unwrap();
+        let found = golden::check(folder.path(), &Device::cpu(2), &mut |_| ()).unwrap();
         assert!(found.iter().any(|case| matches!(&case.outcome, Outcome::Compared(s) if s.iter().any(|s| !s.holds()))));
     }
 }

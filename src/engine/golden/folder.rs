@@ -1,7 +1,7 @@
 //! One family's recording, or a folder of them, and the verdict on all. Knows which module compares which family.
 
 use super::{Case, Outcome, Reference, schedulers, stable_diffusion};
-use crate::{EngineError, cpu::CpuBackend};
+use crate::{EngineError, device::Device};
 use protocol::Problem;
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -42,7 +42,7 @@ impl Verdict {
 
 /// Compares all cases of the recording in `dir`, or of every recording in a folder directly below it. `told` hears of
 /// each case as it is done.
-pub fn check(dir: &Path, threads: usize, told: &mut dyn FnMut(&Case)) -> Result<Vec<Case>, EngineError> {
+pub fn check(dir: &Path, device: &Device, told: &mut dyn FnMut(&Case)) -> Result<Vec<Case>, EngineError> {
     let here = |dir: &Path| dir.join("reference.json").is_file();
     let mut folders = vec![dir.to_path_buf()];
     if !here(dir) {
@@ -53,19 +53,19 @@ pub fn check(dir: &Path, threads: usize, told: &mut dyn FnMut(&Case)) -> Result<
     }
     let mut cases = Vec::new();
     for folder in folders {
-        let found = family(&folder, threads)?;
+        let found = family(&folder, device)?;
         found.iter().for_each(&mut *told);
         cases.extend(found);
     }
     Ok(cases)
 }
 
-fn family(dir: &Path, threads: usize) -> Result<Vec<Case>, EngineError> {
+fn family(dir: &Path, device: &Device) -> Result<Vec<Case>, EngineError> {
     let json = Reference::read_json(dir)?;
     match json["family"].as_str().unwrap_or_default() {
         "schedulers" => Ok(schedulers::check(&Reference::read(dir)?)),
         name if stable_diffusion::FAMILIES.contains(&name) => {
-            stable_diffusion::check(dir, &Reference::read(dir)?, Box::new(CpuBackend::new(threads)))
+            stable_diffusion::check(dir, &Reference::read(dir)?, device.backend()?)
         }
         name => Ok(not_offered(name, &json)),
     }

@@ -37,7 +37,7 @@ const ONE_LEVEL: f64 = 1.01 / 255.0;
 /// Every case of the recording in `dir`, on this device.
 pub fn check(dir: &path::Path, reference: &Reference, backend: Box<dyn Backend>) -> Result<Vec<Case>, EngineError> {
     let parts = Parts::of_folder(&Folder::Disk(dir.join("pipeline")))?;
-    let mut model = StableDiffusion::load_onto(parts, backend, &mut |_, _| ControlFlow::Continue(()))?;
+    let mut model = StableDiffusion::load(parts, backend, &mut |_, _| ControlFlow::Continue(()))?;
     let case = |name: &str, found: Result<Vec<Stage>, EngineError>| Case {
         family: reference.family().into(),
         name: name.into(),

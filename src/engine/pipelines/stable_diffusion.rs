@@ -13,7 +13,6 @@ pub use run::{Job, Watch};
 
 use crate::{
     EngineError, Inputs, Picture, Pipeline, Step,
-    cpu::CpuBackend,
     guidance::Guidance,
     latent::LatentFormat,
     models::{autoencoder_kl::AutoencoderKl, clip_text::ClipText, unet_2d_condition::Unet2DCondition},
@@ -45,17 +44,8 @@ pub struct StableDiffusion {
 }
 
 impl StableDiffusion {
-    /// Loads a model onto a CPU of so many threads. `on_load` hears of bytes read and bytes to read, and may break off.
+    /// Loads a model onto a device. `on_load` hears of bytes read and bytes to read, and may break off.
     pub fn load(
-        parts: Parts,
-        threads: usize,
-        on_load: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<StableDiffusion, EngineError> {
-        StableDiffusion::load_onto(parts, Box::new(CpuBackend::new(threads)), on_load)
-    }
-
-    /// The same onto any device.
-    pub fn load_onto(
         parts: Parts,
         mut backend: Box<dyn Backend>,
         on_load: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,

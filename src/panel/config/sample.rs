@@ -11,6 +11,7 @@ public_urls = []
 log = "info"
 log_format = "auto"
 engine_idle_s = 600
+engine_device = "auto"
 engine_threads = 0
 shell = true
 private_downloads = false
@@ -42,8 +43,10 @@ pub const SAMPLE: &str = r#"# easel.toml: read from the folder where Easel is st
 # log = "info"
 # log_format = "auto"
 
-# The engine gives memory back after so many seconds without a job; its threads, 0 for one a core.
+# The engine gives memory back after so many seconds without a job; what it computes on ("auto" is a GPU where one works, else
+# the CPU; "cpu", "gpu", or a GPU by its number: "gpu:1"); its threads on the CPU, 0 for one a core.
 # engine_idle_s = 600
+# engine_device = "auto"
 # engine_threads = 0
 
 # Tools are installed below this folder. In a pod: "/workspace"; elsewhere "workspace" in the data folder.

@@ -25,6 +25,7 @@ interface Gpu {
   memory_total: number;
   celsius: number | null;
   watts: number | null;
+  slowed: string[];
 }
 interface Tree {
   name: string;
@@ -96,6 +97,7 @@ function gauges(state: State): Gauge[] {
   const first = gpus[0];
   if (first) {
     const heat = [first.celsius === null ? null : `${first.celsius} °C`, first.watts === null ? null : `${Math.round(first.watts)} W`];
+    heat.push(...new Set(gpus.flatMap((g) => g.slowed)));
     const title = gpus.length > 1 ? `${gpus.length} GPUs, the busiest` : `GPU, ${first.name.replace("NVIDIA ", "")}`;
     const busiest = Math.max(...gpus.map((g) => g.percent ?? 0));
     list.push({ title, big: `${busiest}`, small: "%", meta: heat.filter((h) => h !== null).join(", "), values: line((s) => s.gpu), accent: true });

@@ -2,7 +2,7 @@
 //! the pixels what is in the pictures. Knows prompts and attributes; knows no network.
 
 use super::reader::{Answers, Reader, Seen};
-use crate::{Inputs, Picture, embedded, library::Library};
+use crate::{Inputs, Picture, device::Device, embedded, library::Library};
 use protocol::{Draft, Recipe};
 use serde::Deserialize;
 use std::{
@@ -89,7 +89,7 @@ fn paint(prompts: &[Scene]) -> Vec<(Recipe, Picture)> {
     let library = Library::scan(Path::new("no such folder"));
     let entry = library.get(embedded::ID).expect("this build carries the model");
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut model = (entry.family.load)(&entry.source, threads, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let mut model = (entry.family.load)(&entry.source, &Device::cpu(threads), &mut |_, _| ControlFlow::Continue(())).unwrap();
     let picture = |(seed, scene): (u64, &Scene)| {
         let draft = Draft { prompt: Some(scene.prompt.clone()), seed: Some(seed), ..Draft::default() };
         let recipe = draft.resolve(&entry.info, 0).unwrap();

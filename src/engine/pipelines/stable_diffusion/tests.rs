@@ -3,6 +3,7 @@
 use super::{Parts, StableDiffusion, keep_outside, picture};
 use crate::{
     EngineError, Gray8, Inputs, Picture, Pipeline, Rgb8, Step,
+    cpu::CpuBackend,
     golden::committed::materialise,
     ops::Dtype,
     registry,
@@ -34,7 +35,7 @@ fn load(threads: usize) -> StableDiffusion {
 }
 
 fn loaded(parts: Parts, threads: usize) -> StableDiffusion {
-    StableDiffusion::load(parts, threads, &mut |_, _| ControlFlow::Continue(())).unwrap()
+    StableDiffusion::load(parts, Box::new(CpuBackend::new(threads)), &mut |_, _| ControlFlow::Continue(())).unwrap()
 }
 
 fn recipe() -> Recipe {

@@ -1,0 +1,35 @@
+//! The flags of what computes: on which device, with how many threads. Knows no model.
+
+use super::{Exit, Failure};
+use engine::device::{Choice, Device, Element, Lost};
+use protocol::DeviceWish;
+
+/// Flags of every subcommand that runs models in this process.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Compute {
+    /// What computes: auto takes a GPU that works, else the CPU; cpu, gpu or gpu:1 take just that
+    #[arg(long, default_value_t = DeviceWish::Auto, value_name = "DEVICE")]
+    device: DeviceWish,
+    /// Threads of the CPU; 0 takes one for each core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+impl Compute {
+    /// The device that is wished for. `lost` is what happens when a GPU fails later.
+    pub(crate) fn choose(&self, element: Element, lost: Lost) -> Result<Choice, Failure> {
+        let threads = if self.threads > 0 { self.threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
+        let why = match Device::choose(self.device, element, threads, lost) {
+            Ok(choice) => return Ok(choice),
+            Err(why) => why,
+        };
+        let why = why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy));
+        Err(Failure { exit: Exit::Failed, why: anyhow::anyhow!("{why}") })
+    }
+}
+
+/// A GPU that fails in a program that somebody started by hand ends it.
+pub(crate) fn lost(why: &str) -> ! {
+    super::note(format_args!("easel: {why}"));
+    std::process::exit(Exit::Failed as i32)
+}

@@ -1,0 +1,149 @@
+//! Where models run: the CPU, or a GPU that was seen to compute right. Knows no model and no process.
+//!
+//! ```text
+//! wish ──▶ choose ──▶ Device ──▶ backend, one for each model that is loaded
+//!            │
+//!            └─ trial: one of each kind of operation, on the GPU and on the CPU
+//! ```
+
+mod trial;
+
+pub use crate::cuda::{Lost, element::Element};
+
+#[cfg(feature = "cuda")]
+use crate::cuda::{CudaBackend, card::Card};
+use crate::{EngineError, cpu::CpuBackend, ops::Backend};
+use protocol::{DeviceWish, Problem};
+use std::fmt;
+
+/// How a GPU keeps matrices and what lies between two operations, where nobody says otherwise. Of the half types the finer
+/// one: activations of these families stay far below its largest number, 65,504.
+pub const USUAL: Element = Element::F16;
+
+/// Where models run.
+#[derive(Clone, Debug)]
+pub struct Device {
+    kind: Kind,
+    words: String,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Cpu {
+        threads: usize,
+    },
+    #[cfg(feature = "cuda")]
+    Gpu {
+        number: u32,
+        element: Element,
+        lost: Lost,
+    },
+}
+
+/// What was chosen.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Where models run.
+    pub device: Device,
+    /// Why it is no GPU although one would have been taken, as a sentence.
+    pub no_gpu: Option<String>,
+}
+
+impl Device {
+    /// A CPU of so many threads.
+    pub fn cpu(threads: usize) -> Device {
+        let words = format!("CPU, {threads} {}", if threads == 1 { "core" } else { "cores" });
+        Device { kind: Kind::Cpu { threads }, words }
+    }
+
+    /// Finds the device that is wished for; a GPU keeps `element`s, and has to give the CPU's results in a short trial.
+    ///
+    /// # Errors
+    /// [`EngineError::Other`] where a GPU is wished for by its number, and is not there or does not work.
+    pub fn choose(wish: DeviceWish, element: Element, threads: usize, lost: Lost) -> Result<Choice, EngineError> {
+        let found = match wish {
+            DeviceWish::Cpu => return Ok(Choice { device: Device::cpu(threads), no_gpu: None }),
+            DeviceWish::Auto => Device::gpu(0, element, lost),
+            DeviceWish::Gpu(number) => Device::gpu(number, element, lost),
+        };
+        match found {
+            Ok(device) => Ok(Choice { device, no_gpu: None }),
+            Err(why) if wish == DeviceWish::Auto => Ok(Choice { device: Device::cpu(threads), no_gpu: Some(why) }),
+            Err(why) => {
+                let what = format!("GPU {wish} cannot be used. {why}");
+                Err(EngineError::Other(
+                    Problem::new(what).remedy("Choose another device: auto takes the CPU where no GPU works."),
+                ))
+            }
+        }
+    }
+
+    /// GPU `number`, tried; or why not, as a sentence.
+    #[cfg(feature = "cuda")]
+    fn gpu(number: u32, element: Element, lost: Lost) -> Result<Device, String> {
+        let mut backend = open(number, element)?;
+        trial::run(&mut backend)?;
+        Ok(Device { kind: Kind::Gpu { number, element, lost }, words: backend.device() })
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn gpu(_: u32, _: Element, _: Lost) -> Result<Device, String> {
+        Err("This program was built without support for GPUs.".into())
+    }
+
+    /// A backend for one model.
+    ///
+    /// # Errors
+    /// [`EngineError::Other`] where the GPU is gone meanwhile.
+    pub fn backend(&self) -> Result<Box<dyn Backend>, EngineError> {
+        match self.kind {
+            Kind::Cpu { threads } => Ok(Box::new(CpuBackend::new(threads))),
+            #[cfg(feature = "cuda")]
+            Kind::Gpu { number, element, lost } => match open(number, element) {
+                Ok(backend) => Ok(Box::new(backend.when_lost(lost))),
+                Err(why) => Err(EngineError::Other(Problem::new(why).remedy("Restart Easel; if it stays so, the machine."))),
+            },
+        }
+    }
+}
+
+/// GPU `number`, or why there is none, as a sentence.
+#[cfg(feature = "cuda")]
+fn open(number: u32, element: Element) -> Result<CudaBackend, String> {
+    let ordinal = i32::try_from(number).map_err(|_| format!("There is no GPU {number}."))?;
+    let card = Card::open(ordinal).map_err(|fault| format!("No GPU is used: {fault}."))?;
+    Ok(CudaBackend::new(Box::new(card), element, Box::new(|_| {})))
+}
+
+/// "CPU, 2 cores"; "NVIDIA H100, f16".
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(why: &str) -> ! {
+        panic!("{why}")
+    }
+
+    /// Whatever this machine has: a device, and a reason where it is no GPU.
+    #[test]
+    fn without_a_gpu_the_cpu_is_taken_and_the_reason_told() {
+        let choice = Device::choose(DeviceWish::Auto, USUAL, 3, lost).unwrap();
+        match &choice.no_gpu {
+            Some(why) => {
+                assert_eq!(choice.device.to_string(), "CPU, 3 cores");
+                assert!(why.ends_with('.'), "{why}");
+            }
+            None => assert!(!choice.device.to_string().starts_with("CPU")),
+        }
+        choice.device.backend().unwrap();
+        assert!(Device::choose(DeviceWish::Cpu, USUAL, 1, lost).unwrap().no_gpu.is_none());
+        let refused = Device::choose(DeviceWish::Gpu(99), USUAL, 1, lost).unwrap_err();
+        assert!(refused.problem().unwrap().what.contains("gpu:99"), "{refused}");
+    }
+}

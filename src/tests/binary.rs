@@ -1,0 +1,30 @@
+//! The program's file: what it is linked against, and how large it is without debug information. Knows no behaviour.
+
+use std::process::Command;
+
+/// Bytes of the stripped program, its embedded model and front end included.
+const MOST: u64 = 64 << 20;
+
+/// A machine without NVIDIA's libraries has to start it.
+#[test]
+fn nothing_of_cuda_is_linked() {
+    let told = Command::new("readelf").args(["--dynamic", "--wide", env!("CARGO_BIN_EXE_easel")]).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let text = String::from_utf8(told.stdout).unwrap();
+    let needed: Vec<&str> = text.lines().filter(|line| line.contains("(NEEDED)")).collect();
+    assert!(needed.iter().any(|line| line.contains("libc.so")), "{text}");
+    for library in needed {
+        assert!(!["cuda", "cublas", "cudnn", "nv"].iter().any(|name| library.contains(name)), "{library}");
+    }
+}
+
+#[test]
+fn the_stripped_program_is_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("easel");
+    let done = Command::new("strip").arg("-o").arg(&to).arg(env!("CARGO_BIN_EXE_easel")).status().unwrap();
+    assert!(done.success());
+    let bytes = to.metadata().unwrap().len();
+    println!("the stripped program has {:.1} MiB of {}", bytes as f64 / f64::from(1 << 20), MOST >> 20);
+    assert!(bytes <= MOST, "{bytes} bytes");
+}
