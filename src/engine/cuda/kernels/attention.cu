@@ -1,6 +1,6 @@
 // Scaled dot-product attention, tile of keys by tile of keys with a running softmax (Dao et al. 2022), and the layout of its
 // keys and values. Heads of any size: both products go through shared memory in slices. Knows no other operation.
-#include "element.cuh"
+#include "attention.cuh"
 
 // Queries and keys of a tile, and elements of a head that are multiplied at a time.
 constexpr u32 SPAN = 32;
@@ -29,20 +29,6 @@ template <class T> DEVICE void pack_kv(const PackKvArgs& args) {
     store<T>(args.dst, i, load<T>(args.k, from));
     store<T>(args.dst, args.count + i, load<T>(args.v, from));
 }
-
-struct AttentionArgs {
-    // [n, queries, heads * size]
-    Operand dst;
-    Operand q;
-    // As `pack_kv` writes it
-    Operand kv;
-    // Elements of all keys
-    u64 values;
-    u32 queries, tokens, heads, size;
-    // Nearest f32 to size^-1/2
-    float scale;
-    u32 causal;
-};
 
 struct AttentionTiles {
     float q[SPAN][PITCH_OF_SPAN];

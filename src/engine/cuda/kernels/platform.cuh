@@ -6,6 +6,14 @@ typedef unsigned long long u64;
 
 // Threads of every block.
 constexpr u32 THREADS = 256;
+// Threads of a warp, which do some things together only.
+constexpr u32 LANES = 32;
+
+// Eight neighbouring elements of a half type: what is copied at a time, and a row of the small matrices that a warp loads.
+struct alignas(16) Chunk {
+    u32 pairs[4];
+};
+constexpr u32 CHUNK = 8;
 
 #ifdef __CUDACC__
 
@@ -15,6 +23,8 @@ constexpr u32 THREADS = 256;
 #define DEVICE __device__ __forceinline__
 // Before a loop whose counter indexes registers.
 #define UNROLL _Pragma("unroll")
+// Before a loop that would take too many registers otherwise.
+#define ROLLED _Pragma("unroll 1")
 // Memory of a block, one object a kernel. Holds nothing when a block begins.
 #define SHARED(Type, name) __shared__ Type name
 #define ENTRY(name, body, Args) \
@@ -37,10 +47,23 @@ template <> DEVICE bf16 narrow<bf16>(float x) { return __float2bfloat16_rn(x); }
 DEVICE void add_in_block(u32* to, u32 x) { atomicAdd(to, x); }
 DEVICE u32 bits(float x) { return __float_as_uint(x); }
 DEVICE float from_bits(u32 x) { return __uint_as_float(x); }
+// As the card raises by itself: within 2^-22 of it, and too small a result is 0.
+DEVICE float power_of_two(float x) {
+    float to;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(to) : "f"(x));
+    return to;
+}
+
+#include "warp.cuh"
 
 #else
 #include "host/shim.h"
 #endif
+
+// `name_f16` and `name_bf16`, for what tensor cores multiply.
+#define KERNEL_OF_HALVES(name, Args)       \
+    ENTRY(name##_f16, (name<f16>), Args)   \
+    ENTRY(name##_bf16, (name<bf16>), Args)
 
 // One entry point for each type of element that a device keeps: `name_f32`, `name_f16`, `name_bf16`.
 #define KERNEL(name, Args)                 \

@@ -20,6 +20,11 @@ impl Operand {
     pub(super) fn new(at: u64, element: Element) -> Operand {
         Operand { at, is_f32: u32::from(element == Element::F32), unused: 0 }
     }
+
+    /// Whether it begins where chunks of 16 bytes can be read.
+    pub(super) fn holds_chunks(self) -> bool {
+        self.at.is_multiple_of(16)
+    }
 }
 
 /// Structures of plain numbers, laid out as C does.
@@ -33,7 +38,7 @@ macro_rules! args {
 }
 
 args! {
-    /// `product.cu`
+    /// `product.cuh`
     Product {
         dst: Operand, x: Operand, shift: Operand, residual: Operand,
         weight: u64, bias: u64,
@@ -46,7 +51,7 @@ args! {
     }
     /// `attention.cu`
     PackKv { dst: Operand, k: Operand, v: Operand, count: u64, tokens: u32, heads: u32, size: u32, unused: u32 }
-    /// `attention.cu`
+    /// `attention.cuh`
     Attention {
         dst: Operand, q: Operand, kv: Operand,
         values: u64,

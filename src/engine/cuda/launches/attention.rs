@@ -1,7 +1,7 @@
 //! Attention and the layout of its keys and values. Knows no other operation.
 
-use super::{Places, args, small};
-use crate::cuda::driver::Launch;
+use super::{CHUNK, Places, args, small};
+use crate::cuda::{driver::Launch, element::Element};
 use crate::ops::{Attention, PackKv, Shape};
 
 /// Queries of a block, as `attention.cu` has them.
@@ -10,6 +10,31 @@ const SPAN: usize = 32;
 /// Largest size of a head → the kernel that takes it.
 const KERNELS: [(usize, &str); 5] =
     [(32, "attention_32"), (64, "attention_64"), (96, "attention_96"), (160, "attention_160"), (512, "attention_512")];
+
+/// Queries of a block, as `attention_mma.cu` has them.
+const QUERIES: usize = 128;
+
+/// The same on tensor cores.
+const MMA_KERNELS: [(usize, &str); 6] = [
+    (48, "attention_mma_48"),
+    (64, "attention_mma_64"),
+    (80, "attention_mma_80"),
+    (96, "attention_mma_96"),
+    (128, "attention_mma_128"),
+    (160, "attention_mma_160"),
+];
+
+/// The kernel for heads of a size, and the queries of its blocks. On tensor cores go half types whose heads are whole chunks and
+/// not too large for a thread's registers. The layer alone decides, and never the number of queries: the kernels add up in
+/// different orders.
+fn kernel(element: Element, size: usize) -> (&'static str, usize) {
+    let tensor_cores = element != Element::F32 && size.is_multiple_of(CHUNK);
+    let on_tensor_cores = MMA_KERNELS.iter().filter(|_| tensor_cores).map(|(most, kernel)| (*most, *kernel, QUERIES));
+    let mut all = on_tensor_cores.chain(KERNELS.iter().map(|(most, kernel)| (*most, *kernel, SPAN)));
+    let found = all.find(|(most, ..)| size <= *most);
+    let (_, kernel, queries) = found.unwrap_or_else(|| panic!("heads of {size} elements are larger than any kernel takes"));
+    (kernel, queries)
+}
 
 pub(in super::super) fn packed_kv_len(kv: Shape) -> usize {
     2 * kv.len()
@@ -33,8 +58,7 @@ pub(in super::super) fn pack_kv(places: &Places<'_>, op: &PackKv) -> Launch {
 pub(in super::super) fn attention(places: &Places<'_>, op: &Attention) -> Launch {
     let Shape { n, w: queries, c, .. } = op.q.shape;
     let size = c / op.heads;
-    let found = KERNELS.iter().find(|(most, _)| size <= *most);
-    let (_, kernel) = found.unwrap_or_else(|| panic!("heads of {size} elements are larger than any kernel takes"));
+    let (kernel, of_block) = kernel(places.element, size);
     let args = args::Attention {
         dst: places.operand(op.dst),
         q: places.operand(op.q),
@@ -47,5 +71,24 @@ pub(in super::super) fn attention(places: &Places<'_>, op: &Attention) -> Launch
         scale: 1.0 / (size as f32).sqrt(),
         causal: u32::from(op.causal),
     };
-    places.blocks(kernel, (queries.div_ceil(SPAN), n * op.heads), &args)
+    // Buffers begin at multiples of a chunk, and so do their heads where a head is whole chunks.
+    assert!(of_block == SPAN || [args.q, args.kv, args.dst].iter().all(|x| x.holds_chunks()), "operands lie between two chunks");
+    places.blocks(kernel, (queries.div_ceil(of_block), n * op.heads), &args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_find_the_smallest_kernel() {
+        let found = |element, size| kernel(element, size).0;
+        assert_eq!(found(Element::F32, 40), "attention_64");
+        let sizes = [8, 40, 64, 80, 96, 128, 160, 168, 20, 36];
+        let kernels = ["mma_48", "mma_48", "mma_64", "mma_80", "mma_96", "mma_128", "mma_160", "512", "32", "64"];
+        for (size, kernel) in sizes.into_iter().zip(kernels) {
+            assert_eq!(found(Element::F16, size), format!("attention_{kernel}"));
+            assert_eq!(found(Element::F16, size), found(Element::Bf16, size));
+        }
+    }
 }

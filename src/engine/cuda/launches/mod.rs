@@ -17,6 +17,9 @@ use crate::ops::{Activation, Buf, Weight};
 use args::Operand;
 use bytemuck::Pod;
 
+/// Elements of a half type that are read at a time on the way to tensor cores, as `platform.cuh` has it.
+const CHUNK: usize = 8;
+
 /// Where everything lies that an operation names.
 pub(super) struct Places<'a> {
     pub(super) element: Element,

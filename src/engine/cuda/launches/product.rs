@@ -1,11 +1,13 @@
 //! Linear layers and convolutions as one product. Knows no other operation.
 
-use super::{Places, activation, args, args::Operand, small};
-use crate::cuda::driver::Launch;
+use super::{CHUNK, Places, activation, args, args::Operand, small};
+use crate::cuda::{driver::Launch, element::Element};
 use crate::ops::{Activation, Conv2d, Linear, Shape};
 
 /// Rows and columns of a block, as `product.cu` has them.
 const TILE: usize = 64;
+/// Rows of a block, and columns with gates, as `product_mma.cu` has them.
+const LINES: usize = 128;
 
 pub(in super::super) fn linear(places: &Places<'_>, op: &Linear) -> Launch {
     // Rows of all pictures are the pixels of one line.
@@ -17,7 +19,7 @@ pub(in super::super) fn linear(places: &Places<'_>, op: &Linear) -> Launch {
         ..plain(line(op.x.shape), line(op.dst.shape), 1)
     };
     let args = args::Product { dst: places.operand(op.dst), x: places.operand(op.x), weight: places.matrix(op.weight), ..args };
-    launch(places, if op.act == Activation::Geglu { "product_geglu" } else { "product" }, &args)
+    launch(places, op.act == Activation::Geglu, &args)
 }
 
 pub(in super::super) fn conv2d(places: &Places<'_>, op: &Conv2d) -> Launch {
@@ -37,7 +39,7 @@ pub(in super::super) fn conv2d(places: &Places<'_>, op: &Conv2d) -> Launch {
         ..plain(from, to, op.kernel)
     };
     let args = args::Product { dst: places.operand(op.dst), x: places.operand(op.x), weight: places.matrix(op.weight), ..args };
-    launch(places, "product", &args)
+    launch(places, false, &args)
 }
 
 /// A product of these extents and nothing else.
@@ -68,9 +70,39 @@ fn plain(from: Shape, to: Shape, kernel: usize) -> args::Product {
     }
 }
 
-fn launch(places: &Places<'_>, kernel: &'static str, args: &args::Product) -> Launch {
+/// A kernel, and the rows and columns of its blocks. On tensor cores go half types whose rows of operands are whole chunks. The
+/// layer alone decides, and never the number of rows: the kernels add up in different orders.
+fn kernel(element: Element, depth: usize, gates: bool) -> (&'static str, usize, usize) {
+    match (element != Element::F32 && depth.is_multiple_of(CHUNK), gates) {
+        (false, false) => ("product", TILE, TILE),
+        (false, true) => ("product_geglu", TILE, TILE),
+        (true, false) => ("product_mma", LINES, LINES),
+        (true, true) => ("product_geglu_mma", LINES, LINES / 2),
+    }
+}
+
+fn launch(places: &Places<'_>, gates: bool, args: &args::Product) -> Launch {
+    let (kernel, down, across) = kernel(places.element, args.depth as usize, gates);
+    // Buffers begin at multiples of a chunk, and so do their pictures where a row is whole chunks.
+    assert!(down == TILE || (args.x.holds_chunks() && args.weight.is_multiple_of(16)), "operands lie between two chunks");
     let rows = args.pictures as usize * args.to_h as usize * args.to_w as usize;
     // The kernel counts rows in 32 bits, and those of the last block go beyond the last.
-    assert!(rows + TILE < u32::MAX as usize, "{rows} rows are more than a product takes");
-    places.blocks(kernel, (rows.div_ceil(TILE), (args.cols as usize).div_ceil(TILE)), args)
+    assert!(rows + down < u32::MAX as usize, "{rows} rows are more than a product takes");
+    places.blocks(kernel, (rows.div_ceil(down), (args.cols as usize).div_ceil(across)), args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_and_depth_choose_the_kernel() {
+        for (depth, on_tensor_cores) in [(3, false), (4, false), (8, true), (320, true), (324, false), (2560, true)] {
+            for element in [Element::F16, Element::Bf16] {
+                assert_eq!(kernel(element, depth, false).0, if on_tensor_cores { "product_mma" } else { "product" });
+                assert_eq!(kernel(element, depth, true).0, if on_tensor_cores { "product_geglu_mma" } else { "product_geglu" });
+            }
+            assert_eq!(kernel(Element::F32, depth, false), ("product", 64, 64));
+        }
+    }
 }

@@ -38,6 +38,36 @@ pub(super) enum Kernels {
 /// Elements of memory before and after each allocation that nobody may write.
 const GUARD: usize = 32;
 const UNTOUCHED: u64 = 0xDEAD_BEEF_DEAD_BEEF;
+/// Allocations begin at a multiple of this.
+const ALIGN: usize = 256;
+
+/// An allocation: bytes, and the words that hold them, from word `first` on.
+#[derive(Debug)]
+struct Taken {
+    bytes: u64,
+    first: usize,
+    words: Vec<u64>,
+}
+
+impl Taken {
+    /// Anything but zeros, as on a card.
+    fn new(bytes: u64) -> Taken {
+        let words = vec![UNTOUCHED; (bytes as usize).div_ceil(8) + 2 * GUARD + ALIGN / 8];
+        let start = words.as_ptr().addr();
+        let first = ((start + 8 * GUARD).next_multiple_of(ALIGN) - start) / 8;
+        Taken { bytes, first, words }
+    }
+
+    fn address(&mut self) -> u64 {
+        self.words[self.first..].as_mut_ptr().expose_provenance() as u64
+    }
+
+    fn check_guards(&self) {
+        let after = self.first + (self.bytes as usize).div_ceil(8);
+        let mut guards = self.words[..self.first].iter().chain(&self.words[after..]);
+        assert!(guards.all(|w| *w == UNTOUCHED), "a kernel wrote outside of its memory");
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -49,7 +79,7 @@ pub(super) struct State {
     pub(super) refusals: usize,
     /// So often a mark is not passed yet.
     pub(super) slow: usize,
-    memory: BTreeMap<u64, (u64, Vec<u64>)>,
+    memory: BTreeMap<u64, Taken>,
     capturing: Option<Vec<Launch>>,
     graphs: BTreeMap<u32, Vec<Launch>>,
     pub(super) marks: Vec<u32>,
@@ -58,7 +88,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn used(&self) -> u64 {
-        self.memory.values().map(|(bytes, _)| bytes).sum()
+        self.memory.values().map(|taken| taken.bytes).sum()
     }
 
     pub(super) fn graphs(&self) -> usize {
@@ -82,24 +112,20 @@ impl State {
 
     /// The bytes from `address` on, of the allocation that it lies in.
     fn bytes(&mut self, address: u64, len: usize) -> &mut [u8] {
-        let (start, (bytes, words)) = self.memory.range_mut(..=address).next_back().expect("an address of the card");
+        let (start, taken) = self.memory.range_mut(..=address).next_back().expect("an address of the card");
         let offset = usize::try_from(address - start).unwrap();
-        assert!(offset + len <= *bytes as usize, "bytes {offset}..{} of {bytes}", offset + len);
-        let all: &mut [u8] = bytemuck::cast_slice_mut(words);
-        &mut all[8 * GUARD + offset..][..len]
+        assert!(offset + len <= taken.bytes as usize, "bytes {offset}..{} of {}", offset + len, taken.bytes);
+        let all: &mut [u8] = bytemuck::cast_slice_mut(&mut taken.words);
+        &mut all[8 * taken.first + offset..][..len]
     }
 
     fn run(&mut self, launch: &Launch) {
         if self.kernels != Kernels::Written {
-            host::launch(launch, self.kernels == Kernels::Backwards);
-            self.memory.values().for_each(|(bytes, words)| check_guards(*bytes, words));
+            let memory: Vec<_> = self.memory.iter().map(|(start, taken)| [*start, start + taken.bytes]).collect();
+            host::launch(launch, self.kernels == Kernels::Backwards, &memory);
+            self.memory.values().for_each(Taken::check_guards);
         }
     }
-}
-
-fn check_guards(bytes: u64, words: &[u64]) {
-    let after = GUARD + (bytes as usize).div_ceil(8);
-    assert!(words[..GUARD].iter().chain(&words[after..]).all(|w| *w == UNTOUCHED), "a kernel wrote outside of its memory");
 }
 
 /// The driver; clones are the same one, so that a test can look into what a backend holds.
@@ -144,18 +170,17 @@ impl Driver for Double {
             state.calls.push(Call::Refused(bytes));
             return Err(Fault::Full);
         }
-        // Anything but zeros, as on a card.
-        let mut words = vec![UNTOUCHED; (bytes as usize).div_ceil(8) + 2 * GUARD];
-        let address = words.as_mut_ptr().expose_provenance() as u64 + 8 * GUARD as u64;
-        state.memory.insert(address, (bytes, words));
+        let mut taken = Taken::new(bytes);
+        let address = taken.address();
+        state.memory.insert(address, taken);
         state.calls.push(Call::Allocate(bytes));
         Ok(address)
     }
 
     fn free(&mut self, address: u64) {
         let mut state = self.state();
-        let (bytes, _) = state.memory.remove(&address).expect("what is freed was allocated");
-        state.calls.push(Call::Free(bytes));
+        let taken = state.memory.remove(&address).expect("what is freed was allocated");
+        state.calls.push(Call::Free(taken.bytes));
     }
 
     fn clear(&mut self, address: u64, bytes: u64) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-type ShimLaunch = unsafe extern "C" fn(*const c_char, u32, u32, u32, *const c_void, u64, c_int) -> c_int;
+type ShimLaunch = unsafe extern "C" fn(*const c_char, u32, u32, u32, *const c_void, u64, c_int, *const [u64; 2], u64) -> c_int;
 
 /// The shim keeps one block at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -47,12 +47,13 @@ fn library() -> &'static Library {
     })
 }
 
-/// Runs a kernel whose addresses are this process's, threads and blocks last to first where `backwards`.
+/// Runs a kernel whose addresses are this process's, threads and blocks last to first where `backwards`. `memory` is what
+/// it may read, piece by piece from low to high: the first byte, and the one after the last.
 ///
 /// # Panics
-/// Where there is no such kernel, where it is told something of another size than it expects, and where a barrier is met
-/// by some threads only.
-pub(super) fn launch(launch: &Launch, backwards: bool) {
+/// Where there is no such kernel, where it is told something of another size than it expects, where a barrier, or what a warp
+/// does together, is met by some threads only, where a chunk lies askew or comes from elsewhere, and where a matrix is loaded in more turns than it needs.
+pub(super) fn launch(launch: &Launch, backwards: bool, memory: &[[u64; 2]]) {
     let name = CString::new(launch.entry()).unwrap();
     let library = library();
     // A test that failed in here says nothing of the next launch.
@@ -63,14 +64,19 @@ pub(super) fn launch(launch: &Launch, backwards: bool) {
         let call = library.get::<ShimLaunch>(b"shim_launch\0").unwrap();
         let (across, down) = launch.blocks;
         let size = 8 * launch.args.len() as u64;
-        call(name.as_ptr(), across, down, THREADS, launch.args.as_ptr().cast(), size, c_int::from(backwards))
+        let args = launch.args.as_ptr().cast();
+        let (memory, pieces) = (memory.as_ptr(), memory.len() as u64);
+        call(name.as_ptr(), across, down, THREADS, args, size, c_int::from(backwards), memory, pieces)
     };
     let entry = launch.entry();
     match code {
         0 => {}
         1 => panic!("no kernel is called {entry}"),
         2 => panic!("{entry} is told {} bytes, which is not what it expects", 8 * launch.args.len()),
-        3 => panic!("{entry} has a barrier that some threads never come to"),
+        3 => panic!("{entry} has a barrier, or something for a whole warp, that some threads never come to"),
+        4 => panic!("{entry} copies or loads a chunk where none can be"),
+        5 => panic!("{entry} loads a matrix whose rows lie in the same banks"),
+        6 => panic!("{entry} reads an operand where no memory is"),
         other => panic!("{entry}: {other}"),
     }
 }

@@ -24,7 +24,10 @@ fn layer(w: &[Weight], out: usize) -> Linear {
 
 #[test]
 fn linear() {
-    for (n, rows, inputs, out) in [(2, 37, 45, 70), (1, 1, 16, 130), (3, 65, 16, 64), (1, 130, 3, 1)] {
+    let plain = [(2, 37, 45, 70), (1, 1, 17, 130), (3, 65, 20, 64), (1, 130, 3, 1)];
+    // Half types on tensor cores: fewer slices than stages, many, part slices and tiles, and whole ones.
+    let chunks = [(1, 1, 16, 130), (3, 65, 16, 64), (2, 37, 40, 70), (1, 130, 168, 129), (1, 128, 96, 128), (1, 3, 8, 1)];
+    for (n, rows, inputs, out) in plain.into_iter().chain(chunks) {
         let shape = Shape::sequence(n, rows, inputs);
         let with_bias = [weight(&[out, inputs], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         let x = Input::new(shape, 1);
@@ -39,7 +42,7 @@ fn linear() {
 
 #[test]
 fn linear_with_gates() {
-    for (n, rows, inputs, out) in [(2, 37, 45, 35), (1, 70, 20, 64), (1, 3, 17, 65)] {
+    for (n, rows, inputs, out) in [(2, 37, 45, 35), (1, 70, 20, 64), (1, 3, 17, 65), (2, 37, 24, 35), (1, 130, 168, 65)] {
         let weights = [weight(&[2 * out, inputs], WeightKind::Geglu, 2), weight(&[2 * out], WeightKind::Plain, 3)];
         let x = Input::new(Shape::sequence(n, rows, inputs), 1);
         Case::new([x.clone()], &weights).check(&|g, x, w| g.linear(x[0], &layer(w, out), Activation::Geglu));
@@ -53,7 +56,16 @@ fn linear_with_gates() {
 
 #[test]
 fn conv2d() {
-    let (s, out) = (Shape::new(2, 9, 13, 5), 20);
+    conv2d_of(5);
+}
+
+#[test]
+fn conv2d_in_chunks() {
+    conv2d_of(40);
+}
+
+fn conv2d_of(depth: usize) {
+    let (s, out) = (Shape::new(2, 9, 13, depth), 20);
     let weights = [weight(&[out, s.c, 3, 3], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
     let conv = |w: &[Weight]| Conv2d { weight: w[0], bias: w.get(1).copied(), kernel: 3, out };
     let x = Input::new(s, 1);
@@ -70,8 +82,9 @@ fn conv2d() {
 
 #[test]
 fn conv2d_of_many_tiles() {
-    for (s, out, kernel) in [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)]
-    {
+    let plain = [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)];
+    let chunks = [(Shape::new(3, 5, 7, 136), 33, 1), (Shape::new(1, 12, 11, 72), 130, 3), (Shape::new(1, 1, 1, 8), 3, 3)];
+    for (s, out, kernel) in plain.into_iter().chain(chunks) {
         let weights = [weight(&[out, s.c, kernel, kernel], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         Case::new([Input::new(s, 1)], &weights)
             .check(&|g, x, w| g.conv2d(x[0], &Conv2d { weight: w[0], bias: Some(w[1]), kernel, out }));
@@ -115,6 +128,18 @@ fn attention() {
         (40, 40, 1, 160, true),
         (1, 1, 1, 32, true),
         (20, 35, 1, 512, false),
+        // Half types without tensor cores.
+        (30, 130, 1, 36, false),
+        (70, 33, 2, 68, true),
+        (40, 40, 1, 132, true),
+        // With them: more queries than a block has, more keys than a tile, each kernel once at least.
+        (200, 200, 1, 40, true),
+        (140, 70, 1, 64, true),
+        (17, 135, 2, 72, false),
+        (129, 65, 1, 96, false),
+        (70, 150, 1, 104, true),
+        (20, 64, 1, 128, false),
+        (128, 128, 1, 160, false),
     ];
     for (queries, tokens, heads, size, causal) in cases {
         let [q, k, v] = [(queries, 1), (tokens, 2), (tokens, 3)].map(|(len, seed)| {

@@ -1,6 +1,7 @@
-// Kernels on the host: a launch runs block after block, and each block's threads as fibers that change places at barriers
-// and nowhere else. Knows no kernel. What it can tell beyond the arithmetic: threads run first to last or last to first, so
-// that a missing barrier changes the result, and a barrier that only some threads come to is an error.
+// Kernels on the host: a launch runs block after block, and each block's threads as fibers that change places at barriers and
+// where a warp does something together, and nowhere else. Knows no kernel. What it can tell beyond the arithmetic: warps and
+// threads run first to last or last to first, so that a missing barrier changes the result, and a barrier or a warp's doing
+// that only some threads come to is an error.
 #pragma once
 #include <math.h>
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +17,7 @@
 
 #define DEVICE inline
 #define UNROLL
+#define ROLLED
 #define SHARED(Type, name) Type& name = *shim::shared<Type>()
 #define ENTRY(name, body, Args) \
     static const shim::Registration registered_##name(#name, sizeof(Args), [](const void* args) { body(*static_cast<const Args*>(args)); });
@@ -41,6 +44,8 @@ inline float from_bits(u32 x) {
     memcpy(&to, &x, sizeof to);
     return to;
 }
+
+inline float power_of_two(float x) { return exp2f(x); }
 
 inline float widen(float x) { return x; }
 inline float widen(bf16 x) { return from_bits(static_cast<u32>(x.bits) << 16); }
@@ -102,24 +107,57 @@ struct Registration {
 constexpr size_t SHARED_BYTES = 48 * 1024;
 constexpr size_t STACK_BYTES = 128 * 1024;
 
-// A stack of its own on which threads run one after the other, until one of them waits at a barrier.
+// What all threads of a warp do together, with what each of them brings.
+typedef void (*Together)(void* const (&brought)[LANES]);
+
+// A copy to shared memory that a thread has begun.
+struct Copying {
+    void* to;
+    const void* from;
+    u64 group;
+};
+
+// A stack of its own on which threads run one after the other, until one of them waits.
 struct Fiber {
     std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
     jmp_buf place;
     bool begun = false;
-    bool waits = false;
+    // At a barrier, or for its warp.
+    bool at_barrier = false;
+    Together together = nullptr;
+    void* brings = nullptr;
     Index thread;
+    std::vector<Copying> copies;
+    u64 groups = 0;
+
+    bool waits() const { return at_barrier || together != nullptr; }
 };
 
-alignas(64) static unsigned char shared_memory[SHARED_BYTES];
+typedef std::vector<std::unique_ptr<Fiber>> Fibers;
+
+alignas(256) static unsigned char shared_memory[SHARED_BYTES];
 static jmp_buf scheduler;
-static std::vector<std::unique_ptr<Fiber>> idle, waiting;
+static Fibers idle;
 static Fiber* running;
-// Of the block: its threads, and how many of them have begun.
-static u32 threads, begun;
+// Of the block: its threads, how many of them have begun, and how many may begin now.
+static u32 threads, begun, may_begin;
 static bool backwards;
+// A chunk lies where none can be, or goes where no shared memory is.
+static bool misplaced;
+// An operand comes from where no memory of the card is.
+static bool strayed;
+// The rows of a matrix lie in the same banks, so that a card would load it in several turns.
+static bool crowded;
 static Body body;
 static const void* arguments;
+
+// A piece of the card's memory: its first byte, and the one after its last.
+struct Piece {
+    u64 begin, end;
+};
+// All of it, from low to high.
+static const Piece* memory;
+static u64 pieces;
 
 template <class Type> Type* shared() {
     static_assert(sizeof(Type) <= SHARED_BYTES, "more shared memory than every card gives");
@@ -135,10 +173,12 @@ inline void yield() {
 
 inline void work() {
     for (;;) {
-        while (begun < threads) {
+        while (begun < may_begin) {
             const u32 thread = backwards ? threads - 1 - begun : begun;
             begun++;
             threadIdx = running->thread = Index{thread, 0, 0};
+            running->copies.clear();
+            running->groups = 0;
             body(arguments);
         }
         yield();
@@ -149,7 +189,8 @@ inline void work() {
 inline void resume(Fiber* fiber) {
     running = fiber;
     threadIdx = fiber->thread;
-    fiber->waits = false;
+    fiber->at_barrier = false;
+    fiber->together = nullptr;
     if (_setjmp(scheduler) == 0) {
         if (running->begun) {
             _longjmp(running->place, 1);
@@ -165,50 +206,97 @@ inline void resume(Fiber* fiber) {
     }
 }
 
-// False where some threads wait at a barrier that others never come to.
-inline bool run_block() {
-    memset(shared_memory, 0xFF, SHARED_BYTES);
-    // Every thread up to its first barrier.
-    for (begun = 0; begun < threads;) {
+// Begins a warp's threads; those that wait are its fibers.
+inline void begin(Fibers& warp) {
+    for (may_begin = begun + LANES; begun < may_begin;) {
         if (idle.empty()) {
             idle.emplace_back(new Fiber);
         }
         resume(idle.back().get());
-        if (running->waits) {
-            waiting.push_back(std::move(idle.back()));
+        if (running->waits()) {
+            warp.push_back(std::move(idle.back()));
             idle.pop_back();
         }
     }
-    // From barrier to barrier.
-    while (!waiting.empty()) {
-        if (waiting.size() != threads) {
-            waiting.clear();
-            return false;
+}
+
+// Lets a warp's threads go on until they wait again; those that end leave it.
+inline void go_on(Fibers& warp) {
+    Fibers all;
+    all.swap(warp);
+    for (auto& fiber : all) {
+        resume(fiber.get());
+        (fiber->waits() ? warp : idle).push_back(std::move(fiber));
+    }
+}
+
+// Lets a warp go on until its threads are all at a barrier, or all at their end. False where they do not stay together.
+inline bool advance(Fibers& warp) {
+    while (!warp.empty()) {
+        const Together together = warp[0]->together;
+        for (const auto& fiber : warp) {
+            if (warp.size() != LANES || fiber->together != together) {
+                return false;
+            }
         }
-        std::vector<std::unique_ptr<Fiber>> all;
-        all.swap(waiting);
-        for (auto& fiber : all) {
-            resume(fiber.get());
-            (fiber->waits ? waiting : idle).push_back(std::move(fiber));
+        if (together == nullptr) {
+            return true;
         }
+        void* brought[LANES];
+        for (const auto& fiber : warp) {
+            brought[fiber->thread.x % LANES] = fiber->brings;
+        }
+        together(brought);
+        go_on(warp);
     }
     return true;
+}
+
+// False where some threads wait for others that never come.
+inline bool run_block() {
+    memset(shared_memory, 0xFF, SHARED_BYTES);
+    std::vector<Fibers> warps(threads / LANES);
+    begun = 0;
+    bool whole = true;
+    for (auto& warp : warps) {
+        begin(warp);
+        whole = advance(warp) && whole;
+    }
+    // From barrier to barrier.
+    while (whole && !warps[0].empty()) {
+        for (auto& warp : warps) {
+            whole = whole && !warp.empty();
+        }
+        for (auto& warp : warps) {
+            if (whole) {
+                go_on(warp);
+                whole = advance(warp);
+            }
+        }
+    }
+    for (auto& warp : warps) {
+        whole = whole && warp.empty();
+    }
+    return whole;
 }
 
 }  // namespace shim
 
 inline void barrier() {
-    shim::running->waits = true;
+    shim::running->at_barrier = true;
     shim::yield();
 }
 
 // Fibers change places at barriers only, so nothing comes between.
 inline void add_in_block(u32* to, u32 x) { *to += x; }
 
-enum { LAUNCHED = 0, NO_SUCH_KERNEL = 1, OTHER_ARGUMENTS = 2, DIVERGED = 3 };
+#include "warp.h"
 
-// One launch at a time. `backwards` runs blocks and threads last to first.
-extern "C" int shim_launch(const char* name, u32 across, u32 down, u32 threads, const void* args, u64 size, int backwards) {
+enum { LAUNCHED = 0, NO_SUCH_KERNEL = 1, OTHER_ARGUMENTS = 2, DIVERGED = 3, MISPLACED = 4, CROWDED = 5, STRAYED = 6 };
+
+// One launch at a time. `backwards` runs blocks and threads last to first. What is read by `read` and copies lies in `memory`.
+extern "C" int shim_launch(const char* name, u32 across, u32 down, u32 threads, const void* args, u64 size, int backwards,
+                           const shim::Piece* memory, u64 pieces) {
     const auto found = shim::entries().find(name);
     if (found == shim::entries().end()) {
         return NO_SUCH_KERNEL;
@@ -220,6 +308,9 @@ extern "C" int shim_launch(const char* name, u32 across, u32 down, u32 threads, 
     shim::arguments = args;
     shim::threads = threads;
     shim::backwards = backwards != 0;
+    shim::misplaced = shim::crowded = shim::strayed = false;
+    shim::memory = memory;
+    shim::pieces = pieces;
     const u64 blocks = static_cast<u64>(across) * down;
     for (u64 i = 0; i < blocks; i++) {
         const u64 block = backwards ? blocks - 1 - i : i;
@@ -228,5 +319,5 @@ extern "C" int shim_launch(const char* name, u32 across, u32 down, u32 threads, 
             return DIVERGED;
         }
     }
-    return LAUNCHED;
+    return shim::misplaced ? MISPLACED : shim::crowded ? CROWDED : shim::strayed ? STRAYED : LAUNCHED;
 }
