@@ -6,7 +6,7 @@
 //!            └─ trial: one of each kind of operation, on the GPU and on the CPU
 //! ```
 
-mod trial;
+pub(crate) mod trial;
 
 pub use crate::cuda::{Lost, element::Element};
 

@@ -6,7 +6,7 @@ use crate::{
     cpu::CpuBackend,
     nn::layers::{Conv2d, Linear, Norm},
     noise::{Draw, NoiseSource as _, Seeded},
-    ops::{Activation, Backend, Dtype, Op, RawWeight, Shape, Weight, WeightKind},
+    ops::{Activation, Backend, Dtype, RawWeight, Shape, Weight, WeightKind},
     plan::{Graph, Planner},
     session::{MAX_TERMS, Session},
 };
@@ -28,7 +28,7 @@ const GROUPS: usize = 8;
 ///
 /// # Errors
 /// What is wrong with the device, as a sentence.
-pub(super) fn run(device: &mut dyn Backend) -> Result<(), String> {
+pub(crate) fn run(device: &mut dyn Backend) -> Result<(), String> {
     let of_cpu = results(&mut CpuBackend::new(1)).map_err(|e| format!("The trial does not run on the CPU: {e}."))?;
     // Where the driver fails in the middle, nothing is known of the card, and nothing more is asked of it.
     let found = catch_unwind(AssertUnwindSafe(|| results(device)))
@@ -113,7 +113,7 @@ fn results(backend: &mut dyn Backend) -> Result<Vec<f32>, EngineError> {
         let tokens = g.linear_add(wide, &narrow, tokens);
         let joined = g.concat(tokens.reshaped(half.shape), half);
         let x = g.upsample(joined, &up, SIDE, SIDE);
-        g.push(Op::Copy(crate::ops::Copy { dst: to, x }));
+        g.store(to, x);
     };
     let program = planner.program("trial", noise.backend, forward);
     let plan = planner.finish();

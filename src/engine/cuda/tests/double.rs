@@ -77,6 +77,8 @@ pub(super) struct State {
     pub(super) total: u64,
     /// So many allocations fail, although there is room.
     pub(super) refusals: usize,
+    /// The card has fallen off: nothing that is sent is done any more.
+    pub(super) broken: bool,
     /// So often a mark is not passed yet.
     pub(super) slow: usize,
     memory: BTreeMap<u64, Taken>,
@@ -139,6 +141,7 @@ impl Double {
             calls: Vec::new(),
             total: 1 << 30,
             refusals: 0,
+            broken: false,
             slow: 0,
             memory: BTreeMap::new(),
             capturing: None,
@@ -205,6 +208,9 @@ impl Driver for Double {
 
     fn launch(&mut self, launch: &Launch) -> Result<(), Fault> {
         let mut state = self.state();
+        if state.broken {
+            return Err(Fault::Other("an illegal address was met".to_owned()));
+        }
         state.calls.push(Call::Launch(launch.clone()));
         match &mut state.capturing {
             Some(noted) => noted.push(launch.clone()),

@@ -255,6 +255,21 @@ fn a_replayed_program_sees_what_was_written_since() {
 }
 
 #[test]
+fn a_card_that_fails_in_a_run_is_lost_and_says_why() {
+    fn lost(why: &str) -> ! {
+        panic!("lost because {why}")
+    }
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double).when_lost(lost);
+    let Net { plan, program, .. } = net(&mut backend);
+    backend.reserve(&plan).unwrap();
+    double.state().broken = true;
+    let run = std::panic::AssertUnwindSafe(|| backend.run(&program.ops, &mut go_on));
+    let told = std::panic::catch_unwind(run).unwrap_err();
+    assert_eq!(told.downcast_ref::<String>().unwrap(), "lost because the GPU failed: an illegal address was met");
+}
+
+#[test]
 fn a_fault_names_itself() {
     assert_eq!(Fault::Full.to_string(), "the GPU's memory is full");
     let failed = super::super::failed(Fault::Other("illegal address".to_owned())).to_string();

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     cuda::{CudaBackend, driver::Driver, element::Element},
+    device::trial,
     golden::{Case, Outcome, Reference, Stage, committed, stable_diffusion},
 };
 use std::path::Path;
@@ -32,6 +33,21 @@ fn equals_the_reference(family: &str, cases: usize) {
         }
         assert_eq!(found.len(), cases);
     }
+}
+
+/// What decides whether a card is used passes where the kernels are right, in every type, and tells of a card that fails.
+#[test]
+fn the_trial_passes_with_these_kernels_and_fails_with_a_broken_card() {
+    let device = |double: Double, element| CudaBackend::new(Box::new(double), element, Box::new(|_| {}));
+    for element in [Element::F32, Element::F16, Element::Bf16] {
+        trial::run(&mut device(Double::new(Kernels::Forwards), element)).unwrap();
+    }
+    let why = trial::run(&mut device(Double::new(Kernels::Written), Element::F16)).unwrap_err();
+    assert!(why.contains("something else than the CPU"), "{why}");
+    let broken = Double::new(Kernels::Forwards);
+    broken.state().broken = true;
+    let why = trial::run(&mut device(broken, Element::F16)).unwrap_err();
+    assert!(why.contains("failed in a trial"), "{why}");
 }
 
 #[test]
