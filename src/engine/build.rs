@@ -55,7 +55,7 @@ fn kernels() {
         return;
     };
     let mut command = Command::new(&nvcc);
-    command.args(["-O3", "-std=c++17", "-fatbin", "-compress-mode=size", "-threads=0", "-o"]).arg(&out);
+    command.args(["-O3", "-std=c++17", "-fatbin", "-compress-mode=size", "--threads=0", "-o"]).arg(&out);
     for card in CARDS {
         command.arg(format!("-gencode=arch=compute_{card},code=sm_{card}"));
     }

@@ -112,13 +112,7 @@ template <class T, u32 HALVES> DEVICE void multiply_slice(const ProductSlice& sl
             const u32 line = weight_line<HALVES>(pair) + lane / 16 * 8 + lane % 8;
             load_matrices(weight[pair], &slice.weight[line][place(line, k + lane / 8 % 2)]);
         }
-        UNROLL
-        for (u32 i = 0; i < DOWN; i++) {
-            UNROLL
-            for (u32 j = 0; j < ACROSS; j++) {
-                mma<T>(sums[i][j], x[i], weight[j / 2][j % 2 * 2], weight[j / 2][j % 2 * 2 + 1]);
-            }
-        }
+        mma_tile<T>(sums, x, weight);
     }
 }
 

@@ -58,6 +58,18 @@ template <> DEVICE void mma<bf16>(float (&sums)[4], const u32 (&a)[4], u32 b_low
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_low), "r"(b_high));
 }
 
+// The products of some left sides with some right sides, two of which `load_matrices` loads at a time.
+template <class T, u32 DOWN, u32 PAIRS>
+DEVICE void mma_tile(float (&sums)[DOWN][PAIRS * 2][4], const u32 (&a)[DOWN][4], const u32 (&b)[PAIRS][4]) {
+    UNROLL
+    for (u32 i = 0; i < DOWN; i++) {
+        UNROLL
+        for (u32 j = 0; j < PAIRS * 2; j++) {
+            mma<T>(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+        }
+    }
+}
+
 // Begins to copy a chunk to shared memory, or zeros where nothing is `there`; `from` is an address of the card all the same.
 DEVICE void copy_chunk(Chunk* to, const void* from, bool there) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(there ? 16 : 0)

@@ -222,12 +222,13 @@ inline void begin(Fibers& warp) {
 
 // Lets a warp's threads go on until they wait again; those that end leave it.
 inline void go_on(Fibers& warp) {
-    Fibers all;
-    all.swap(warp);
-    for (auto& fiber : all) {
+    for (auto& fiber : warp) {
         resume(fiber.get());
-        (fiber->waits() ? warp : idle).push_back(std::move(fiber));
+        if (!fiber->waits()) {
+            idle.push_back(std::move(fiber));
+        }
     }
+    warp.erase(std::remove(warp.begin(), warp.end(), nullptr), warp.end());
 }
 
 // Lets a warp go on until its threads are all at a barrier, or all at their end. False where they do not stay together.

@@ -96,42 +96,58 @@ template <bool TURNED> void load(void* const (&brought)[LANES]) {
     }
 }
 
+// Products of `down` left sides with `across` right sides, as `mma_tile` has them.
 struct Multiplied {
     float* sums;
     const u32* a;
-    u32 b[2];
+    const u32* b;
+    u32 down, across;
 };
+
+// The most right sides of a tile.
+constexpr u32 MOST_ACROSS = 4;
 
 // Element i of two in a register.
 template <class T> float half_of(u32 pair, u32 i) { return widen(T{static_cast<uint16_t>(pair >> 16 * i)}); }
 
 // The layouts of "Matrix Fragments for mma.m16n8k16", 16-bit elements: elements 0 to 7 of A, 0 to 3 of B and of C.
 template <class T> void multiply(void* const (&brought)[LANES]) {
-    float a[16][16], b[16][8], c[16][8];
-    const auto each = [&](auto&& visit) {
+    const auto mine = [&](u32 lane) -> const Multiplied& { return *static_cast<const Multiplied*>(brought[lane]); };
+    const u32 down = mine(0).down, across = mine(0).across;
+    float a[16][16], b[MOST_ACROSS][16][8], c[16][8];
+    for (u32 y = 0; y < across; y++) {
         for (u32 lane = 0; lane < LANES; lane++) {
-            auto& mine = *static_cast<Multiplied*>(brought[lane]);
             for (u32 i = 0; i < 4; i++) {
-                visit(mine, i, c[lane / 4 + (i < 2 ? 0 : 8)][lane % 4 * 2 + (i & 1)], lane);
-            }
-        }
-    };
-    each([&](Multiplied& mine, u32 i, float& sum, u32 lane) {
-        sum = mine.sums[i];
-        b[lane % 4 * 2 + (i & 1) + (i < 2 ? 0 : 8)][lane / 4] = half_of<T>(mine.b[i / 2], i & 1);
-        for (u32 j = i; j < 8; j += 4) {
-            const u32 row = lane / 4 + ((j < 2 || (4 <= j && j < 6)) ? 0 : 8), col = lane % 4 * 2 + (j & 1) + (j < 4 ? 0 : 8);
-            a[row][col] = half_of<T>(mine.a[j / 2], j & 1);
-        }
-    });
-    for (u32 i = 0; i < 16; i++) {
-        for (u32 k = 0; k < 16; k++) {
-            for (u32 j = 0; j < 8; j++) {
-                c[i][j] += a[i][k] * b[k][j];
+                b[y][lane % 4 * 2 + (i & 1) + (i < 2 ? 0 : 8)][lane / 4] = half_of<T>(mine(lane).b[y * 2 + i / 2], i & 1);
             }
         }
     }
-    each([&](Multiplied& mine, u32 i, float& sum, u32) { mine.sums[i] = sum; });
+    for (u32 x = 0; x < down; x++) {
+        for (u32 lane = 0; lane < LANES; lane++) {
+            for (u32 i = 0; i < 8; i++) {
+                const u32 row = lane / 4 + ((i < 2 || (4 <= i && i < 6)) ? 0 : 8), col = lane % 4 * 2 + (i & 1) + (i < 4 ? 0 : 8);
+                a[row][col] = half_of<T>(mine(lane).a[x * 4 + i / 2], i & 1);
+            }
+        }
+        for (u32 y = 0; y < across; y++) {
+            const auto each = [&](auto&& visit) {
+                for (u32 lane = 0; lane < LANES; lane++) {
+                    for (u32 i = 0; i < 4; i++) {
+                        visit(mine(lane).sums[(x * across + y) * 4 + i], c[lane / 4 + (i < 2 ? 0 : 8)][lane % 4 * 2 + (i & 1)]);
+                    }
+                }
+            };
+            each([](const float& sum, float& place) { place = sum; });
+            for (u32 i = 0; i < 16; i++) {
+                for (u32 k = 0; k < 16; k++) {
+                    for (u32 j = 0; j < 8; j++) {
+                        c[i][j] += a[i][k] * b[y][k][j];
+                    }
+                }
+            }
+            each([](float& sum, const float& place) { sum = place; });
+        }
+    }
 }
 
 inline void land(const Copying& copy) {
@@ -163,8 +179,16 @@ inline void load_matrices_turned(u32 (&to)[4], const Chunk* row) {
     shim::meet(shim::load<true>, &mine);
 }
 
+template <class T, u32 DOWN, u32 PAIRS>
+inline void mma_tile(float (&sums)[DOWN][PAIRS * 2][4], const u32 (&a)[DOWN][4], const u32 (&b)[PAIRS][4]) {
+    static_assert(PAIRS * 2 <= shim::MOST_ACROSS, "more right sides than the shim has room for");
+    shim::Multiplied mine{&sums[0][0][0], &a[0][0], &b[0][0], DOWN, PAIRS * 2};
+    shim::meet(shim::multiply<T>, &mine);
+}
+
 template <class T> inline void mma(float (&sums)[4], const u32 (&a)[4], u32 b_low, u32 b_high) {
-    shim::Multiplied mine{sums, a, {b_low, b_high}};
+    const u32 b[2] = {b_low, b_high};
+    shim::Multiplied mine{sums, a, b, 1, 1};
     shim::meet(shim::multiply<T>, &mine);
 }
 
