@@ -26,6 +26,14 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
 }
 
 #[test]
+fn a_device_is_read_and_one_that_does_not_exist_is_refused_with_those_that_do() {
+    let device = |env: &[(&str, &str)], text| load(Flags::default(), env, text).map(|config| config.engine_device);
+    assert_eq!(device(&[], ""), Ok(DeviceWish::Auto));
+    assert_eq!(device(&[("EASEL_ENGINE_DEVICE", "gpu:1")], "engine_device = \"cpu\""), Ok(DeviceWish::Gpu(1)));
+    assert!(device(&[], "engine_device = \"tpu\"").is_err_and(|why| why.contains("\"tpu\"") && why.contains("gpu:1")));
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_the_nearest_and_where_it_came_from() {
     let refused = |env: &[(&str, &str)], text| load(Flags::default(), env, text).unwrap_err();
     assert_eq!(refused(&[], "prot = 1"), "Unknown key \"prot\" in easel.toml: did you mean \"port\"?");
