@@ -102,6 +102,17 @@ impl Shared {
     fn library(&self) -> Arc<Library> {
         Arc::clone(&self.library.lock().expect("nobody panics while holding the library"))
     }
+
+    /// The same; looked at anew where it lacks this model, which another engine of the same folder may have told of already.
+    fn library_with(&self, model: &str) -> Arc<Library> {
+        let library = self.library();
+        if library.get(model).is_some() {
+            return library;
+        }
+        let library = Arc::new(Library::scan(&self.settings.models));
+        *self.library.lock().expect("nobody panics while holding the library") = Arc::clone(&library);
+        library
+    }
 }
 
 fn serve_with(stream: UnixStream, settings: Settings, loads: impl Loads) -> Result<(), ServeError> {

@@ -254,6 +254,15 @@ fn models_that_come_and_go_are_told_of_unasked() {
 }
 
 #[test]
+fn a_model_that_came_a_moment_ago_is_found_by_a_job() {
+    let mut panel = Panel::new("moment", 1, Duration::from_secs(60));
+    write_model(&panel.models.join("new"));
+    panel.generate("A", Recipe { model: "new".into(), ..recipe("x", 1, 1) }, None);
+    let heard = panel.until_end();
+    assert!(matches!(heard.last(), Some(FromEngine::Done { .. })), "{heard:?}");
+}
+
+#[test]
 fn references_are_brought_to_size() {
     let mut panel = Panel::new("reference", 1, Duration::from_secs(60));
     let grey = media::Rgb8::new(300, 300, vec![90; 270_000]).unwrap();
