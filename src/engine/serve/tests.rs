@@ -76,7 +76,7 @@ impl Panel {
         write_model(&models.join("tiny"));
         let (stream, theirs) = UnixStream::pair().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let settings = Settings { models: models.clone(), idle, device: Device::cpu(1) };
+        let settings = Settings { models: models.clone(), idle, device: Device::cpu(1), no_gpu: None };
         std::thread::spawn(move || serve_with(theirs, settings, Duration::from_millis(step_ms)));
         let mut panel = Panel { stream, models };
         panel.say(&ToEngine::Hello { build: BUILD_ID.into() });
@@ -281,13 +281,13 @@ fn the_wrong_build_and_nonsense_end_the_conversation() {
         vec![4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
     ] {
         let (mut stream, theirs) = UnixStream::pair().unwrap();
-        let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1) };
+        let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1), no_gpu: None };
         let engine = std::thread::spawn(move || serve_with(theirs, settings, Duration::ZERO));
         stream.write_all(&first).unwrap();
         assert!(engine.join().unwrap().is_err(), "{first:?}");
     }
     let (stream, theirs) = UnixStream::pair().unwrap();
     drop(stream);
-    let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1) };
+    let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1), no_gpu: None };
     assert!(serve_with(theirs, settings, Duration::ZERO).is_ok(), "a hang-up is no error");
 }

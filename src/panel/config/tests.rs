@@ -46,6 +46,15 @@ fn a_wrong_value_names_its_key_and_its_place() {
 }
 
 #[test]
+fn engines_are_one_or_a_list() {
+    let devices = |text: &str| load(Flags::default(), &[], &format!("engine_device = \"{text}\"")).map(|c| c.engine_device);
+    assert_eq!(load(Flags::default(), &[], "").unwrap().engine_device, EngineDevices::Auto);
+    assert_eq!(devices("cpu,cpu").unwrap().wishes(4).len(), 2);
+    let refused = "engine_device = \"tpu\" is no device: it can be auto, cpu, gpu, or a GPU by its number, gpu:1.";
+    assert_eq!(devices("cpu,tpu").unwrap_err(), refused);
+}
+
+#[test]
 fn variables_that_look_like_numbers_stay_folders() {
     let config = load(Flags::default(), &[("EASEL_DATA", "2024"), ("EASEL_PUBLIC_URLS", "https://a, https://b")], "").unwrap();
     assert_eq!(config.data, PathBuf::from("2024"));
