@@ -27,10 +27,11 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(tracing::Level::INFO);
     log.without_time().with_target(false).init();
     let Choice { device, no_gpu } = args.compute.choose(device::USUAL, lost)?;
-    if let Some(why) = no_gpu {
+    if let Some(why) = &no_gpu {
         tracing::info!("models run on the CPU. {why}");
     }
-    let settings = Settings { models: shared.load()?.data.join("models"), idle: Duration::from_secs(args.idle_s), device };
+    let (models, idle) = (shared.load()?.data.join("models"), Duration::from_secs(args.idle_s));
+    let settings = Settings { models, idle, device, no_gpu };
     engine::serve::serve(stream, settings)?;
     Ok(Exit::Done)
 }

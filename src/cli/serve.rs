@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// How it is logged: auto, text or json [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// What the engine computes on: auto, cpu, gpu or gpu:1 [default: auto, a GPU where one works]
+    /// What the engine computes on: auto, cpu, gpu, gpu:1, or several engines: gpu:0,gpu:2 [default: auto, every GPU that works]
     #[arg(long, value_name = "DEVICE")]
     engine_device: Option<String>,
     /// Threads of the engine on the CPU; 0 takes one for each core [default: 0]
@@ -105,7 +105,7 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let served = runtime.block_on(async {
         let application = Application::build(config, ring).await?;
         welcome(&application);
-        let engine = tokio::spawn(tell_engine(application.app().engine.watch()));
+        let engine = tokio::spawn(tell_engine(application.app().engines.watch()));
         let served = application.run_until_stopped().await;
         engine.abort();
         served
@@ -172,11 +172,13 @@ fn welcome(application: &Application) {
     }
 }
 
-/// Says once where the engine computes, or why it does not.
-async fn tell_engine(mut view: watch::Receiver<EngineView>) {
-    let known = |view: &EngineView| matches!(view.status, EngineStatus::Ready | EngineStatus::Failed { .. });
-    if let Ok(view) = view.wait_for(known).await {
-        say(format_args!("engine {}", in_words(&view)));
+/// Says once where the engine computes, or why it does not; of several, once each had its time to start.
+async fn tell_engine(mut engines: watch::Receiver<Vec<EngineView>>) {
+    let is_known = |view: &EngineView| matches!(view.status, EngineStatus::Ready | EngineStatus::Failed { .. });
+    let starts = |view: &EngineView| view.status == EngineStatus::Starting;
+    let known = |all: &Vec<EngineView>| all.iter().any(is_known) && !all.iter().any(starts);
+    if let Ok(engines) = engines.wait_for(known).await {
+        say(format_args!("engine {}", in_words(&engines)));
     }
 }
 

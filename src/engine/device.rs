@@ -64,11 +64,13 @@ impl Device {
         let found = match wish {
             DeviceWish::Cpu => return Ok(Choice { device: Device::cpu(threads), no_gpu: None }),
             DeviceWish::Auto => Device::gpu(0, element, lost),
-            DeviceWish::Gpu(number) => Device::gpu(number, element, lost),
+            DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) => Device::gpu(number, element, lost),
         };
         match found {
             Ok(device) => Ok(Choice { device, no_gpu: None }),
-            Err(why) if wish == DeviceWish::Auto => Ok(Choice { device: Device::cpu(threads), no_gpu: Some(why) }),
+            Err(why) if matches!(wish, DeviceWish::Auto | DeviceWish::AutoOn(_)) => {
+                Ok(Choice { device: Device::cpu(threads), no_gpu: Some(why) })
+            }
             Err(why) => {
                 let what = format!("GPU {wish} cannot be used. {why}");
                 Err(EngineError::Other(
@@ -143,6 +145,7 @@ mod tests {
         }
         choice.device.backend().unwrap();
         assert!(Device::choose(DeviceWish::Cpu, USUAL, 1, lost).unwrap().no_gpu.is_none());
+        assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, 1, lost).unwrap().no_gpu.is_some());
         let refused = Device::choose(DeviceWish::Gpu(99), USUAL, 1, lost).unwrap_err();
         assert!(refused.problem().unwrap().what.contains("gpu:99"), "{refused}");
     }

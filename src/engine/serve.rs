@@ -47,6 +47,8 @@ pub struct Settings {
     pub idle: Duration,
     /// Where they run.
     pub device: Device,
+    /// Why that is no GPU although one would have been taken.
+    pub no_gpu: Option<String>,
 }
 
 /// Why the conversation ended other than by the panel's hanging up.
@@ -102,6 +104,17 @@ impl Shared {
     fn library(&self) -> Arc<Library> {
         Arc::clone(&self.library.lock().expect("nobody panics while holding the library"))
     }
+
+    /// The same; looked at anew where it lacks this model, which another engine of the same folder may have told of already.
+    fn library_with(&self, model: &str) -> Arc<Library> {
+        let library = self.library();
+        if library.get(model).is_some() {
+            return library;
+        }
+        let library = Arc::new(Library::scan(&self.settings.models));
+        *self.library.lock().expect("nobody panics while holding the library") = Arc::clone(&library);
+        library
+    }
 }
 
 fn serve_with(stream: UnixStream, settings: Settings, loads: impl Loads) -> Result<(), ServeError> {
@@ -132,8 +145,8 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// The first message and its answer; false where the panel hung up without a word.
 fn greet(stream: &mut UnixStream, shared: &Shared) -> Result<bool, ServeError> {
     let Some(first) = next(stream)? else { return Ok(false) };
-    let device = shared.settings.device.to_string();
-    shared.outbox.send(FromEngine::Hello { build: BUILD_ID.into(), device });
+    let Settings { device, no_gpu, .. } = &shared.settings;
+    shared.outbox.send(FromEngine::Hello { build: BUILD_ID.into(), device: device.to_string(), no_gpu: no_gpu.clone() });
     match first {
         ToEngine::Hello { build } if build == BUILD_ID => Ok(true),
         other => {

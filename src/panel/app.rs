@@ -2,7 +2,7 @@
 
 use crate::{
     artifacts::Artifacts, audit::Audit, boot::Boot, clock::Clock, config::Config, container_engine::ContainerEngine,
-    datasets::Datasets, doors::Doors, engine_client::EngineClient, events::Events, gate::Gates, jobs::Jobs, logins::Logins,
+    datasets::Datasets, doors::Doors, engine_client::Engines, events::Events, gate::Gates, jobs::Jobs, logins::Logins,
     logs::Logs, models::Models, pod::Pod, sessions::Sessions, store::Store, system::System, tools::Tools, uploads::Uploads,
     users::Users,
 };
@@ -29,8 +29,8 @@ pub struct App {
     pub gates: Gates,
     /// The queue and its jobs.
     pub jobs: Jobs,
-    /// The engine child.
-    pub engine: EngineClient,
+    /// The engine children.
+    pub engines: Engines,
     /// Live terminals and transcripts.
     pub sessions: Sessions,
     /// Programs beside the studio.

@@ -2,12 +2,14 @@
 //! struct. The only reader of the environment. Knows neither the store nor the web.
 
 mod boot;
+mod devices;
 mod sample;
 mod shown;
 mod sources;
 mod surroundings;
 
 pub use boot::{Boot, Repo, STUDIO};
+pub use devices::EngineDevices;
 pub use sample::{DEFAULTS, SAMPLE};
 pub use shown::Setting;
 pub use surroundings::{Host, Surroundings, Variables};
@@ -16,7 +18,6 @@ use crate::{meant::nearest, secrets::Secret};
 use boot::RawBoot;
 use containers::Way;
 use figment::{Figment, value::Dict};
-use protocol::DeviceWish;
 use serde::{Deserialize, Serialize};
 use sources::{Environment, File, REPO_TOKEN, Text, variable_of};
 use std::collections::BTreeMap;
@@ -43,9 +44,9 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The engine gives the memory of its models back after so long without a job.
     pub engine_idle: Duration,
-    /// What the engine computes on.
-    pub engine_device: DeviceWish,
-    /// Threads of the engine's CPU backend; 0 takes one for each core.
+    /// What engines there are, and what each computes on.
+    pub engine_device: EngineDevices,
+    /// Threads of the engine's CPU backend; 0 takes one for each core. Several engines on the CPU share them.
     pub engine_threads: usize,
     /// The program that is started as engine, with the argument `engine`: this very file, but in tests.
     pub engine_program: PathBuf,

@@ -9,7 +9,7 @@ use crate::boot::{Boot, sync::Work};
 use crate::config::Config;
 use crate::datafolder::{DataFolder, DataFolderError};
 use crate::doors::{Doors, TicketKind};
-use crate::engine_client::{EngineClient, EngineStatus, EngineView};
+use crate::engine_client::{EngineStatus, EngineView, Engines, Together};
 use crate::logins::Logins;
 use crate::secrets::{Secret, check_password, check_pin};
 use crate::store::{Store, StoreError};
@@ -98,7 +98,7 @@ pub struct Status {
     pub version: String,
     pub pid: u32,
     pub url: String,
-    /// Where the engine computes and how it is, in words.
+    /// Where the engines compute and how they are, in words.
     pub engine: String,
     pub profiles: usize,
     pub problems: Vec<String>,
@@ -114,7 +114,7 @@ pub struct Desk {
     /// Who asks, in the audit trail.
     by: String,
     /// Only a running server has one.
-    engine: Option<EngineClient>,
+    engines: Option<Engines>,
     /// And does such work itself.
     boot: Option<Boot>,
 }
@@ -145,7 +145,7 @@ impl Desk {
             doors: app.doors.clone(),
             audit: app.audit.clone(),
             by: BY.into(),
-            engine: Some(app.engine.clone()),
+            engines: Some(app.engines.clone()),
             boot: Some(app.boot.clone()),
         }
     }
@@ -162,7 +162,7 @@ impl Desk {
         let doors = Doors::open(config, config.port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store.clone(), clock.clone()).await?;
-        Ok((folder, Desk { users, logins, doors, audit: Audit::new(store, clock), by: BY.into(), engine: None, boot: None }))
+        Ok((folder, Desk { users, logins, doors, audit: Audit::new(store, clock), by: BY.into(), engines: None, boot: None }))
     }
 
     /// Does what is asked.
@@ -309,30 +309,42 @@ impl Desk {
     }
 
     fn status(&self) -> Reply {
-        let Some(engine) = &self.engine else {
+        let Some(engines) = &self.engines else {
             return Reply::Refused { why: "No server runs on this data folder.".into() };
         };
         Reply::Status(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             url: self.doors.origins().own().to_string(),
-            engine: in_words(&engine.view()),
+            engine: in_words(&engines.views()),
             profiles: self.users.list().len(),
             problems: self.users.problems(),
         })
     }
 }
 
-/// "ready on CPU, 2 cores".
-pub fn in_words(view: &EngineView) -> String {
-    let device = if view.device.is_empty() { String::new() } else { format!(" on {}", view.device) };
-    match &view.status {
-        EngineStatus::Starting => "starting".into(),
-        EngineStatus::Ready => format!("ready{device}"),
-        EngineStatus::Restarting { why } => format!("starting again: {why}"),
-        EngineStatus::Failed { why } => format!("failed: {why}"),
-        EngineStatus::Stopped => "stopped".into(),
+/// "ready on 2 × NVIDIA H100, f16; failed (engine 3): exited with code 3".
+pub fn in_words(engines: &[EngineView]) -> String {
+    let together = Together::of(engines);
+    let mut words = match together.status {
+        // Nothing is known of any yet.
+        EngineStatus::Starting => return "starting".into(),
+        EngineStatus::Ready if together.device.is_empty() => vec!["ready".to_owned()],
+        EngineStatus::Ready => vec![format!("ready on {}", together.device)],
+        _ => Vec::new(),
+    };
+    for (i, view) in engines.iter().enumerate() {
+        let which = if engines.len() == 1 { String::new() } else { format!(" (engine {})", i + 1) };
+        match (&view.status, &view.no_gpu) {
+            (EngineStatus::Ready, _) => {}
+            (EngineStatus::Starting, _) => words.push(format!("starting{which}")),
+            (EngineStatus::Restarting { why }, _) => words.push(format!("starting again{which}: {why}")),
+            (EngineStatus::Failed { why }, _) => words.push(format!("failed{which}: {why}")),
+            (EngineStatus::Stopped, Some(why)) if engines.len() > 1 => words.push(format!("set aside{which}: {why}")),
+            (EngineStatus::Stopped, _) => words.push(format!("stopped{which}")),
+        }
     }
+    words.join("; ")
 }
 
 fn line(p: Profile) -> UserLine {
@@ -344,5 +356,22 @@ fn line(p: Profile) -> UserLine {
         has_pin: p.has_pin,
         has_password: p.has_password,
         disabled: p.disabled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_engine_and_several_are_told_of_in_words() {
+        let ready = |device: &str| EngineView { status: EngineStatus::Ready, device: device.into(), ..EngineView::default() };
+        let failed = EngineView { status: EngineStatus::Failed { why: "exited with code 3".into() }, ..EngineView::default() };
+        let aside = EngineView { status: EngineStatus::Stopped, no_gpu: Some("No GPU is used.".into()), ..EngineView::default() };
+        assert_eq!(in_words(&[EngineView::default()]), "starting");
+        assert_eq!(in_words(&[ready("CPU, 2 cores")]), "ready on CPU, 2 cores");
+        assert_eq!(in_words(&[failed.clone()]), "failed: exited with code 3");
+        let told = in_words(&[ready("H100"), failed, ready("H100"), aside]);
+        assert_eq!(told, "ready on 2 × H100; failed (engine 2): exited with code 3; set aside (engine 4): No GPU is used.");
     }
 }

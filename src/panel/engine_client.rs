@@ -1,52 +1,22 @@
-//! The engine child as the panel sees it: a handle, and one task that starts it, talks to it and starts it
-//! again when it dies. Knows no jobs beyond their ids, no store and no web.
+//! An engine child as the panel sees it: a handle, and one task that starts it, talks to it and starts it
+//! again when it dies; and all of them together. Knows no jobs beyond their ids, no store and no web.
 
+mod engines;
 mod task;
+mod view;
 mod wire;
 
-use protocol::{FromEngine, JobId, ModelInfo, Recipe, ToEngine};
+pub use engines::Engines;
+pub use view::{EngineStatus, EngineView, Together, working};
+
+use protocol::{FromEngine, JobId, Recipe, ToEngine};
 use std::{sync::Arc, time::Duration};
 use supervise::{Launch, Policy, Service, Spawner};
 use tokio::sync::{mpsc, oneshot, watch};
+use view::Place;
 
 /// Longest wait for a count of tokens.
 const TOKENS_WAIT: Duration = Duration::from_secs(5);
-
-/// How the engine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineStatus {
-    /// Not there yet.
-    Starting,
-    /// Takes work.
-    Ready,
-    /// It died and is started again after a wait; says how.
-    Restarting {
-        /// How it ended.
-        why: String,
-    },
-    /// It cannot run as configured; says how it ended.
-    Failed {
-        /// How it ended.
-        why: String,
-    },
-    /// It was stopped in order.
-    Stopped,
-}
-
-/// What is known of the engine.
-#[derive(Clone, Debug)]
-pub struct EngineView {
-    /// How it is.
-    pub status: EngineStatus,
-    /// Where it computes, in words; empty before its first word.
-    pub device: String,
-    /// Everything that can be loaded; what it last told, also while it restarts.
-    pub models: Arc<Vec<ModelInfo>>,
-    /// Files under `models/` that are no model: path, reason.
-    pub refused: Arc<Vec<(String, String)>>,
-    /// Its process, while there is one.
-    pub pid: Option<u32>,
-}
 
 /// What comes of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,49 +58,28 @@ enum Ask {
     Stop(oneshot::Sender<()>),
 }
 
-/// The handle.
+/// The handle of one engine.
 #[derive(Clone, Debug)]
 pub struct EngineClient {
     asks: mpsc::UnboundedSender<Ask>,
-    view: watch::Receiver<EngineView>,
+    views: watch::Receiver<Vec<EngineView>>,
+    index: usize,
 }
 
 impl EngineClient {
-    /// Starts the engine that `launch` describes. Call it inside a tokio runtime.
-    pub fn start(launch: Launch, policy: Policy, spawner: Arc<dyn Spawner>) -> EngineClient {
+    /// Starts the engine that `launch` describes, called `name` in the log; how it is, it writes to its `place`.
+    fn start(name: &str, launch: Launch, policy: Policy, spawner: Arc<dyn Spawner>, place: Place) -> EngineClient {
         let (asks, inbox) = mpsc::unbounded_channel();
-        let view = EngineView {
-            status: EngineStatus::Starting,
-            device: String::new(),
-            models: Arc::default(),
-            refused: Arc::default(),
-            pid: None,
-        };
-        let (publish, view) = watch::channel(view);
-        let (service, happened) = Service::new("engine", launch, policy, spawner);
+        let (views, index) = (place.all.subscribe(), place.index);
+        let (service, happened) = Service::new(name, launch, policy, spawner);
         service.start();
-        tokio::spawn(task::Task::new(service, happened, publish).run(inbox));
-        EngineClient { asks, view }
+        tokio::spawn(task::Task::new(service, happened, place).run(inbox));
+        EngineClient { asks, views, index }
     }
 
     /// What is known of it now.
     pub fn view(&self) -> EngineView {
-        self.view.borrow().clone()
-    }
-
-    /// Follows what is known of it.
-    pub fn watch(&self) -> watch::Receiver<EngineView> {
-        self.view.clone()
-    }
-
-    /// Everything that can be loaded.
-    pub fn models(&self) -> Arc<Vec<ModelInfo>> {
-        Arc::clone(&self.view.borrow().models)
-    }
-
-    /// One model.
-    pub fn model(&self, id: &str) -> Option<ModelInfo> {
-        self.view.borrow().models.iter().find(|m| m.id == id).cloned()
+        self.views.borrow().get(self.index).cloned().unwrap_or_default()
     }
 
     /// Makes pictures. The last event is `Done`, `Cancelled` or `Failed` of the job, `Died` or `NotSent`.
@@ -144,7 +93,7 @@ impl EngineClient {
         events
     }
 
-    /// Stops a job within 500 ms.
+    /// Stops a job within 500 ms, if it is this one's.
     pub fn cancel(&self, job: &JobId) {
         let _ = self.asks.send(Ask::Plain(ToEngine::Cancel { job: job.clone() }));
     }

@@ -50,6 +50,14 @@ impl Gpus {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        match self {
+            Gpus::Here(nvml) => nvml.device_count().unwrap_or(0),
+            Gpus::Absent(_) => 0,
+        }
+    }
+
     /// Every GPU, or why none is shown.
     pub fn look(&self) -> (Vec<Gpu>, Option<String>) {
         let nvml = match self {

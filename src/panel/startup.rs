@@ -1,5 +1,7 @@
 //! Puts the parts together and serves until told to stop. Knows every part, decides nothing.
 
+mod engines;
+
 use crate::{
     app::App,
     artifacts::Artifacts,
@@ -12,7 +14,7 @@ use crate::{
     datafolder::DataFolder,
     datasets::Datasets,
     doors::Doors,
-    engine_client::EngineClient,
+    engine_client::Engines,
     events::Events,
     gate::Gates,
     gpus::Gpus,
@@ -33,15 +35,13 @@ use crate::{
 use actix_web::{App as Actix, HttpServer, dev::Server, middleware, web::Data};
 use anyhow::Context;
 use std::{net::TcpListener, sync::Arc, time::Duration};
-use supervise::{HostSpawner, Launch, Policy};
+use supervise::{HostSpawner, Policy, Spawner};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Connections that the kernel keeps waiting for us.
 const BACKLOG: u32 = 1024;
 /// Threads that serve; the engine wants the other cores.
 const MOST_WORKERS: usize = 4;
-/// Niceness of the engine.
-const ENGINE_NICE: u8 = 10;
 /// Clearings in an hour.
 const ROUNDS_OF_AN_HOUR: u64 = 360;
 /// Time between clearings.
@@ -80,7 +80,7 @@ impl Application {
         let artifacts = Artifacts::open(&config.data.join("outputs"), store.clone(), events.clone(), clock.clone())?;
         let uploads = Uploads::open(&config.data.join("spool"), store.clone(), clock.clone())?;
         let spawner = Arc::new(HostSpawner::adopting()?);
-        let engine = EngineClient::start(launch(&config), Policy::default(), spawner.clone());
+        let (gpus, engines) = start_engines(&config, spawner.clone());
         let sessions = Sessions::open(&config.data.join("logs"), store.clone(), clock.clone(), spawner.clone()).await?;
         let audit = Audit::new(store.clone(), clock.clone());
         let parts = jobs::Parts {
@@ -88,13 +88,12 @@ impl Application {
             events: events.clone(),
             artifacts: artifacts.clone(),
             uploads: uploads.clone(),
-            engine: engine.clone(),
+            engines: engines.clone(),
             clock: clock.clone(),
         };
         let doors = Doors::open(&config, port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store.clone(), clock.clone()).await?;
-        let config = Arc::new(config);
         let gates = Gates::new(config.clone(), doors.origins().clone(), users.clone(), logins.clone(), clock.clone());
         let others = Others {
             sessions: &sessions,
@@ -104,7 +103,8 @@ impl Application {
             gates: &gates,
             artifacts: &artifacts,
             doors: &doors,
-            engine: &engine,
+            engines: &engines,
+            gpus,
             spawner: spawner.clone(),
             users: &users,
             logins: &logins,
@@ -121,11 +121,11 @@ impl Application {
             pod: Pod::new(&config, clock.clone(), events.clone()),
             logs: Logs::open(&config.data.join("logs"), log)?,
             models: Models::open(&config, store.clone(), clock.clone(), audit.clone(), spawner).await?,
-            system: System::new(&config, clock.clone(), engine.clone(), tools.clone()),
+            system: System::new(&config, clock.clone(), engines.clone(), tools.clone()),
             audit,
             started: clock.ms(),
             clock,
-            engine,
+            engines,
             sessions,
             containers: tools.containers().clone(),
             tools,
@@ -158,8 +158,8 @@ impl Application {
         &self.news
     }
 
-    /// Serves until SIGTERM or SIGINT, then ends in order: no new requests, streams end, the running job
-    /// goes back to the queue, the engine ends.
+    /// Serves until SIGTERM or SIGINT, then ends in order: no new requests, streams end, the running jobs
+    /// go back to the queue, the engines end.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
         // Where the size of files is limited (ulimit -f), a write that fails must not end the panel instead.
         let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
@@ -211,7 +211,7 @@ impl Application {
         app.tools.end_all().await;
         app.sessions.stop().await;
         app.tools.end_changes().await;
-        app.engine.stop().await;
+        app.engines.stop().await;
         control.abort();
         let _ = control.await;
         drop(folder);
@@ -234,7 +234,7 @@ fn serve(app: App, listener: TcpListener) -> anyhow::Result<Server> {
 }
 
 /// Takes the data folder and the port; the configuration as this machine completes it.
-async fn take_places(mut config: Config) -> anyhow::Result<(Config, DataFolder, TcpListener)> {
+async fn take_places(mut config: Config) -> anyhow::Result<(Arc<Config>, DataFolder, TcpListener)> {
     config.surroundings = config.surroundings.with_interfaces();
     if let Some(folder) = &config.assets {
         assets::serve_from(folder.clone());
@@ -242,7 +242,7 @@ async fn take_places(mut config: Config) -> anyhow::Result<(Config, DataFolder, 
     let folder = take_folder(&mut config).await?;
     let listener = TcpListener::bind((config.bind, config.port))
         .with_context(|| format!("listening on {} port {}", config.bind, config.port))?;
-    Ok((config, folder, listener))
+    Ok((Arc::new(config), folder, listener))
 }
 
 /// Takes the data folder, and has the folder of tools in it where none is configured.
@@ -266,7 +266,8 @@ struct Others<'a> {
     gates: &'a Gates,
     artifacts: &'a Artifacts,
     doors: &'a Doors,
-    engine: &'a EngineClient,
+    engines: &'a Engines,
+    gpus: Arc<Gpus>,
     spawner: Arc<HostSpawner>,
     users: &'a Users,
     logins: &'a Logins,
@@ -313,8 +314,8 @@ async fn tools(config: &Arc<Config>, others: &Others<'_>) -> anyhow::Result<Tool
         clock: others.clock.clone(),
         gates: others.gates.clone(),
         gallery: Some(Arc::new(others.artifacts.clone())),
-        engine: others.engine.clone(),
-        gpus: Arc::new(Gpus::open()),
+        engines: others.engines.clone(),
+        gpus: others.gpus.clone(),
         spawner: others.spawner.clone(),
         // Looked for beside the start, which does not wait for it.
         containers: ContainerEngine::look(config),
@@ -347,20 +348,11 @@ fn is_busy(app: &App) -> bool {
     jobs || terminals || live.iter().any(is_tool) && app.system.is_working()
 }
 
-/// What to start as engine: behind everything else, so that pages answer while it saturates the machine.
-fn launch(config: &Config) -> Launch {
-    Launch::new(&config.engine_program)
-        .arg("engine")
-        .arg("--data")
-        .arg(&config.data)
-        .arg("--device")
-        .arg(config.engine_device.to_string())
-        .arg("--threads")
-        .arg(config.engine_threads.to_string())
-        .arg("--idle-s")
-        .arg(config.engine_idle.as_secs().to_string())
-        .nice(ENGINE_NICE)
-        .with_stream()
+/// The graphics cards, and the engines: one a card, or as many as are configured.
+fn start_engines(config: &Config, spawner: Arc<dyn Spawner>) -> (Arc<Gpus>, Engines) {
+    let gpus = Arc::new(Gpus::open());
+    let launches = engines::launches(config, gpus.count());
+    (gpus, Engines::start(launches, Policy::default(), &spawner))
 }
 
 /// Clears away, now and again, what nobody can ask for any more.

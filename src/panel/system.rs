@@ -9,7 +9,7 @@ pub mod processes;
 
 pub use history::{DAY, History, Minute, Sample};
 
-use crate::{clock::Clock, config::Config, engine_client::EngineClient, gpus::Gpu, tools::Tools};
+use crate::{clock::Clock, config::Config, engine_client::Engines, gpus::Gpu, tools::Tools};
 use disk::Disk;
 use host::{Cpu, Host, Memory};
 use processes::{Table, Tree};
@@ -83,7 +83,7 @@ struct Inner {
     state: Mutex<State>,
     clock: Clock,
     data: PathBuf,
-    engine: EngineClient,
+    engines: Engines,
     tools: Tools,
 }
 
@@ -93,8 +93,8 @@ pub struct System(Arc<Inner>);
 
 impl System {
     /// Nothing is looked at before [`System::look_on`].
-    pub fn new(config: &Config, clock: Clock, engine: EngineClient, tools: Tools) -> System {
-        System(Arc::new(Inner { state: Mutex::default(), clock, data: config.data.clone(), engine, tools }))
+    pub fn new(config: &Config, clock: Clock, engines: Engines, tools: Tools) -> System {
+        System(Arc::new(Inner { state: Mutex::default(), clock, data: config.data.clone(), engines, tools }))
     }
 
     /// What is known now. Whoever asks is taken for somebody who goes on watching.
@@ -150,7 +150,7 @@ impl System {
         let watched = self.state().asked > at - WATCHED;
         let processes = watched.then(|| {
             let mut names = self.0.tools.processes();
-            names.extend(self.0.engine.view().pid.map(|pid| (pid, "Engine".to_owned())));
+            names.extend(self.0.engines.processes());
             let mut trees = eye.table.look(std::process::id(), |pid| names.get(&pid).cloned());
             processes::gpu_memory(&mut trees, &gpus);
             trees

@@ -58,6 +58,8 @@ pub enum FromEngine {
         build: String,
         /// Where it computes, in words: "CPU, 2 cores".
         device: String,
+        /// Why that is no GPU although one would have been taken, as a sentence.
+        no_gpu: Option<String>,
     },
     /// Everything that can be loaded now, and what was found but cannot be.
     Models {

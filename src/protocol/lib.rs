@@ -22,4 +22,4 @@ pub use sampler::{Sampler, Schedule};
 
 /// Identifies the build. Panel and engine compare it before anything else is said, so that a binary
 /// replaced under a running panel is noticed instead of misread.
-pub const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
+pub const BUILD_ID: &str = concat!(env!("CARGO_PKG_VERSION"), "+3");

@@ -109,7 +109,10 @@ fn models_that_are_to_run_on_a_gpu_that_is_not_there_are_told_of() {
     assert_says(&told, 1, &["bad  models: ", "gpu:99 cannot be used", "auto takes the CPU"]);
     let told = said(folder.path(), &format!("{PORT}engine_device = \"cpu\"\n"), &[]);
     assert_says(&told, 0, &["ok   models: run on the CPU (engine_device"]);
+    let told = said(folder.path(), &format!("{PORT}engine_device = \"cpu,gpu:99\"\n"), &[]);
+    assert_says(&told, 1, &["ok   models: run on the CPU (engine_device", "bad  models: ", "gpu:99 cannot be used"]);
     let told = said(folder.path(), &format!("{PORT}engine_device = \"tpu\"\n"), &[]);
+    // A configuration that cannot be read is told of on standard error, as by every subcommand.
     assert_says(&told, 3, &[]);
 }
 

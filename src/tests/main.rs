@@ -12,6 +12,7 @@ mod datasets;
 mod doctor;
 mod doors;
 mod engine_kills;
+mod engines;
 mod full_disk;
 mod full_size;
 mod fuzz;

@@ -100,9 +100,14 @@ impl Program {
         self.child.id()
     }
 
-    /// Process id of its engine: a child or a child's child. None while there is none.
+    /// Process id of its engine. None while there is none.
     pub(crate) fn engine(&self) -> Option<u32> {
-        let mut looking = vec![self.pid()];
+        self.engines().first().copied()
+    }
+
+    /// Process ids of its engines: children or children's children.
+    pub(crate) fn engines(&self) -> Vec<u32> {
+        let (mut looking, mut found) = (vec![self.pid()], Vec::new());
         while let Some(pid) = looking.pop() {
             let children = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
             let children = children.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
@@ -111,12 +116,13 @@ impl Program {
                 // A zombie has no command line any more.
                 let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
                 if line.split(|b| *b == 0).nth(1) == Some(b"engine") {
-                    return Some(child);
+                    found.push(child);
+                } else {
+                    looking.push(child);
                 }
-                looking.push(child);
             }
         }
-        None
+        found
     }
 
     /// Kills its engine as a crash would. False where there is none.

@@ -35,7 +35,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     findings.extend(files());
     let gpus = Gpus::open();
     findings.extend(cards(&gpus, gpus_promised(config)));
-    findings.push(models(config, !gpus.look().0.is_empty()));
+    findings.extend(models(config, gpus.count()));
     findings.push(containers(config));
     findings.push(programs(has, rustix::process::geteuid().is_root()));
     findings
@@ -127,16 +127,27 @@ fn cards(gpus: &Gpus, promised: u32) -> Vec<Finding> {
     cards.iter().map(line).collect()
 }
 
-/// Where the studio's own models run. A machine that has a card and paints on the CPU has something to mend.
-fn models(config: &Config, has_card: bool) -> Finding {
-    match Device::choose(config.engine_device, device::USUAL, 1, compute::lost) {
+/// Where the studio's own models run: a line for each engine.
+fn models(config: &Config, cards: u32) -> Vec<Finding> {
+    let mut wishes = config.engine_device.wishes(cards);
+    // Engines on the CPU are one as good as the other.
+    wishes.dedup();
+    wishes.into_iter().map(|wish| model(wish, cards > 0)).collect()
+}
+
+/// A machine that has a card and paints on the CPU has something to mend.
+fn model(wish: DeviceWish, has_card: bool) -> Finding {
+    match Device::choose(wish, device::USUAL, 1, compute::lost) {
         Err(why) => {
             Bad(format!("models: {}", why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy))))
         }
-        Ok(_) if config.engine_device == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
+        Ok(_) if wish == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
         Ok(Choice { device, no_gpu: None }) => Good(format!("models: run on {device}, which computes right")),
-        Ok(Choice { no_gpu: Some(why), .. }) if has_card => Bad(format!("models: run on the CPU although there is a GPU. {why}")),
-        Ok(Choice { no_gpu: Some(_), .. }) => Good("models: run on the CPU".into()),
+        Ok(Choice { no_gpu: Some(why), .. }) => match wish {
+            DeviceWish::AutoOn(number) => Bad(format!("models: GPU {number} is not used. {why}")),
+            _ if has_card => Bad(format!("models: run on the CPU although there is a GPU. {why}")),
+            _ => Good("models: run on the CPU".into()),
+        },
     }
 }
 

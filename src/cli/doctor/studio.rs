@@ -51,7 +51,7 @@ fn running(server: Option<Reply>) -> Vec<Finding> {
     let engine = format!("engine: {}", status.engine);
     vec![
         Good(format!("server: Easel {} as process {} on {}", status.version, status.pid, status.url)),
-        if status.engine.starts_with("failed") { Bad(engine) } else { Good(engine) },
+        if status.engine.split("; ").any(|part| part.starts_with("failed")) { Bad(engine) } else { Good(engine) },
     ]
 }
 

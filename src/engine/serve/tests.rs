@@ -76,7 +76,7 @@ impl Panel {
         write_model(&models.join("tiny"));
         let (stream, theirs) = UnixStream::pair().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let settings = Settings { models: models.clone(), idle, device: Device::cpu(1) };
+        let settings = Settings { models: models.clone(), idle, device: Device::cpu(1), no_gpu: None };
         std::thread::spawn(move || serve_with(theirs, settings, Duration::from_millis(step_ms)));
         let mut panel = Panel { stream, models };
         panel.say(&ToEngine::Hello { build: BUILD_ID.into() });
@@ -254,6 +254,15 @@ fn models_that_come_and_go_are_told_of_unasked() {
 }
 
 #[test]
+fn a_model_that_came_a_moment_ago_is_found_by_a_job() {
+    let mut panel = Panel::new("moment", 1, Duration::from_secs(60));
+    write_model(&panel.models.join("new"));
+    panel.generate("A", Recipe { model: "new".into(), ..recipe("x", 1, 1) }, None);
+    let heard = panel.until_end();
+    assert!(matches!(heard.last(), Some(FromEngine::Done { .. })), "{heard:?}");
+}
+
+#[test]
 fn references_are_brought_to_size() {
     let mut panel = Panel::new("reference", 1, Duration::from_secs(60));
     let grey = media::Rgb8::new(300, 300, vec![90; 270_000]).unwrap();
@@ -272,13 +281,13 @@ fn the_wrong_build_and_nonsense_end_the_conversation() {
         vec![4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
     ] {
         let (mut stream, theirs) = UnixStream::pair().unwrap();
-        let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1) };
+        let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1), no_gpu: None };
         let engine = std::thread::spawn(move || serve_with(theirs, settings, Duration::ZERO));
         stream.write_all(&first).unwrap();
         assert!(engine.join().unwrap().is_err(), "{first:?}");
     }
     let (stream, theirs) = UnixStream::pair().unwrap();
     drop(stream);
-    let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1) };
+    let settings = Settings { models: "/nowhere".into(), idle: Duration::from_secs(1), device: Device::cpu(1), no_gpu: None };
     assert!(serve_with(theirs, settings, Duration::ZERO).is_ok(), "a hang-up is no error");
 }

@@ -100,7 +100,7 @@ impl Worker<'_> {
 
     fn generate(&mut self, order: &Generate, began: Instant) -> Result<(), EngineError> {
         let (recipe, shared) = (&order.recipe, self.shared);
-        let library = shared.library();
+        let library = shared.library_with(&recipe.model);
         let entry = library.get(&recipe.model).ok_or_else(|| {
             let what = format!("There is no model \"{}\" any more.", recipe.model);
             EngineError::BadModel(Problem::new(what).remedy("Choose another model."))

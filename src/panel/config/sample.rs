@@ -43,8 +43,9 @@ pub const SAMPLE: &str = r#"# easel.toml: read from the folder where Easel is st
 # log = "info"
 # log_format = "auto"
 
-# The engine gives memory back after so many seconds without a job; what it computes on ("auto" is a GPU where one works, else
-# the CPU; "cpu", "gpu", or a GPU by its number: "gpu:1"); its threads on the CPU, 0 for one a core.
+# The engine gives memory back after so many seconds without a job; what it computes on ("auto" is an engine on each GPU that
+# works, else one on the CPU; "cpu", "gpu", a GPU by its number, "gpu:1", or several: "gpu:0,gpu:2"); its threads on the CPU, 0
+# for one a core, which several engines on the CPU share.
 # engine_idle_s = 600
 # engine_device = "auto"
 # engine_threads = 0

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use protocol::DeviceWish;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
@@ -28,8 +29,11 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
 #[test]
 fn a_device_is_read_and_one_that_does_not_exist_is_refused_with_those_that_do() {
     let device = |env: &[(&str, &str)], text| load(Flags::default(), env, text).map(|config| config.engine_device);
-    assert_eq!(device(&[], ""), Ok(DeviceWish::Auto));
-    assert_eq!(device(&[("EASEL_ENGINE_DEVICE", "gpu:1")], "engine_device = \"cpu\""), Ok(DeviceWish::Gpu(1)));
+    assert_eq!(device(&[], ""), Ok(EngineDevices::Auto));
+    assert_eq!(
+        device(&[("EASEL_ENGINE_DEVICE", "gpu:1")], "engine_device = \"cpu\""),
+        Ok(EngineDevices::These(vec![DeviceWish::Gpu(1)]))
+    );
     assert!(device(&[], "engine_device = \"tpu\"").is_err_and(|why| why.contains("\"tpu\"") && why.contains("gpu:1")));
 }
 
@@ -51,6 +55,15 @@ fn a_wrong_value_names_its_key_and_its_place() {
     assert!(refused(&[("EASEL_PORT", "70000")], "").starts_with("port in the environment: "));
     assert!(refused(&[], "bind = \"localhost\"").contains("not an IP address"));
     assert!(refused(&[], "port = ").starts_with("easel.toml: "));
+}
+
+#[test]
+fn engines_are_one_or_a_list() {
+    let devices = |text: &str| load(Flags::default(), &[], &format!("engine_device = \"{text}\"")).map(|c| c.engine_device);
+    assert_eq!(load(Flags::default(), &[], "").unwrap().engine_device, EngineDevices::Auto);
+    assert_eq!(devices("cpu,cpu").unwrap().wishes(4).len(), 2);
+    let refused = "engine_device = \"tpu\" is no device: it can be auto, cpu, gpu, or a GPU by its number, gpu:1.";
+    assert_eq!(devices("cpu,tpu").unwrap_err(), refused);
 }
 
 #[test]

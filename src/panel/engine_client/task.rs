@@ -1,11 +1,11 @@
 //! The one task that owns the conversation with the engine. Knows who waits for which answer.
 
-use super::{Ask, EngineEvent, EngineStatus, EngineView, Order, Tokens, wire::Wire};
+use super::{Ask, EngineEvent, EngineStatus, Order, Tokens, view::Place, wire::Wire};
 use protocol::{BUILD_ID, FromEngine, JobId, ToEngine};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use supervise::{Happened, Service};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 
@@ -22,17 +22,24 @@ const SCAN_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Task {
     service: Service,
     happened: mpsc::UnboundedReceiver<Happened>,
-    publish: watch::Sender<EngineView>,
+    place: Place,
     wire: Option<Wire>,
     /// Until when the engine has to say hello, or to end; none while it talks.
     hello_by: Option<Instant>,
-    job: Option<(JobId, mpsc::UnboundedSender<EngineEvent>)>,
+    job: Option<Running>,
     /// Until when a cancelled job has to end.
     cancel_by: Option<Instant>,
     counts: HashMap<u64, oneshot::Sender<Tokens>>,
     asked: u64,
     /// When the models folder was last looked at.
     scanned: Instant,
+}
+
+/// The job that it has.
+struct Running {
+    job: JobId,
+    model: String,
+    tells: mpsc::UnboundedSender<EngineEvent>,
 }
 
 enum Input {
@@ -43,11 +50,11 @@ enum Input {
 }
 
 impl Task {
-    pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, publish: watch::Sender<EngineView>) -> Task {
+    pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, place: Place) -> Task {
         Task {
             service,
             happened,
-            publish,
+            place,
             wire: None,
             hello_by: None,
             job: None,
@@ -99,7 +106,7 @@ impl Task {
     async fn stop(&mut self) {
         self.wire = None;
         self.service.stop().await;
-        if let Some((_, tells)) = self.job.take() {
+        if let Some(Running { tells, .. }) = self.job.take() {
             let _ = tells.send(EngineEvent::NotSent);
         }
         self.lost(EngineStatus::Stopped);
@@ -120,7 +127,7 @@ impl Task {
         }
         self.wire = wire;
         self.hello_by = Some(Instant::now() + HELLO_WAIT);
-        self.publish.send_modify(|view| view.pid = Some(pid));
+        self.place.change(|view| view.pid = Some(pid));
     }
 
     /// The process is gone: whoever waits for it is told.
@@ -134,25 +141,26 @@ impl Task {
         self.hello_by = None;
         self.cancel_by = None;
         self.counts.clear();
-        if let Some((_, tells)) = self.job.take() {
+        if let Some(Running { tells, .. }) = self.job.take() {
             let _ = tells.send(EngineEvent::Died(log));
         }
     }
 
     /// It takes no more work, though its process may be there for a while: whoever has work waits.
     fn away(&self, why: &str) {
-        self.publish.send_modify(|view| view.status = EngineStatus::Restarting { why: why.into() });
+        self.place.change(|view| view.status = EngineStatus::Restarting { why: why.into() });
     }
 
     fn lost(&self, status: EngineStatus) {
-        self.publish.send_modify(|view| {
+        self.place.change(|view| {
             view.status = status;
             view.pid = None;
+            view.loaded = None;
         });
     }
 
     fn is_ready(&self) -> bool {
-        self.wire.is_some() && self.publish.borrow().status == EngineStatus::Ready
+        self.wire.is_some() && self.place.is_ready()
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -166,10 +174,12 @@ impl Task {
                 }
             }
             Ask::Plain(ToEngine::Scan) if self.scanned.elapsed() < SCAN_EVERY => {}
+            // It is another engine's.
+            Ask::Plain(ToEngine::Cancel { job }) if !self.has(&job) => {}
             Ask::Plain(message) => {
                 match &message {
                     ToEngine::Scan => self.scanned = Instant::now(),
-                    ToEngine::Cancel { job } if self.job.as_ref().is_some_and(|(current, _)| current == job) => {
+                    ToEngine::Cancel { .. } => {
                         self.cancel_by.get_or_insert(Instant::now() + CANCEL_WAIT);
                     }
                     _ => {}
@@ -185,12 +195,17 @@ impl Task {
 
     fn generate(&mut self, order: Order, tells: mpsc::UnboundedSender<EngineEvent>) {
         let Order { job, recipe, image, mask } = order;
+        let model = recipe.model.clone();
         let message = ToEngine::Generate { job: job.clone(), recipe: Box::new(recipe), image, mask };
         if self.job.is_none() && self.is_ready() && self.send(&message) {
-            self.job = Some((job, tells));
+            self.job = Some(Running { job, model, tells });
         } else {
             let _ = tells.send(EngineEvent::NotSent);
         }
+    }
+
+    fn has(&self, job: &JobId) -> bool {
+        self.job.as_ref().is_some_and(|running| running.job == *job)
     }
 
     fn send(&self, message: &ToEngine) -> bool {
@@ -200,8 +215,8 @@ impl Task {
 
     fn hear(&mut self, message: FromEngine) {
         match message {
-            FromEngine::Hello { build, device } => self.welcome(&build, device),
-            FromEngine::Models { models, refused } => self.publish.send_modify(|view| {
+            FromEngine::Hello { build, device, no_gpu } => self.welcome(&build, device, no_gpu),
+            FromEngine::Models { models, refused } => self.place.change(|view| {
                 view.models = Arc::new(models);
                 view.refused = Arc::new(refused);
                 if self.hello_by.is_none() {
@@ -213,12 +228,15 @@ impl Task {
                     let _ = answer.send(Tokens { tokens, chunks });
                 }
             }
-            FromEngine::Unloaded => tracing::debug!("the engine gave its models' memory back"),
+            FromEngine::Unloaded => {
+                tracing::debug!("the engine gave its models' memory back");
+                self.place.has_loaded(None);
+            }
             message => self.pass_on(message),
         }
     }
 
-    fn welcome(&mut self, build: &str, device: String) {
+    fn welcome(&mut self, build: &str, device: String, no_gpu: Option<String>) {
         if build != BUILD_ID {
             tracing::error!(engine = build, panel = BUILD_ID, "the engine is of another build: restart Easel");
             return self.hang_up("it is of another build");
@@ -226,7 +244,10 @@ impl Task {
         tracing::info!(device, "the engine is there");
         self.hello_by = None;
         self.service.ready();
-        self.publish.send_modify(|view| view.device = device);
+        self.place.change(|view| {
+            view.device = device;
+            view.no_gpu = no_gpu;
+        });
         // It is ready once its models are known.
         self.scanned = Instant::now();
         self.send(&ToEngine::Scan);
@@ -239,16 +260,19 @@ impl Task {
             FromEngine::Done { job, .. } | FromEngine::Cancelled { job } | FromEngine::Failed { job, .. } => (job, true),
             _ => return,
         };
-        if self.job.as_ref().is_none_or(|(current, _)| current != job) {
-            return;
+        let Some(running) = self.job.take_if(|running| running.job == *job) else { return };
+        match &message {
+            // Whatever was there before is gone.
+            FromEngine::Loading { .. } => self.place.has_loaded(None),
+            FromEngine::Step { .. } => self.place.has_loaded(Some(&running.model)),
+            _ => {}
         }
+        let _ = running.tells.send(EngineEvent::Told(message));
         if last {
             self.cancel_by = None;
+        } else {
+            self.job = Some(running);
         }
-        let told = EngineEvent::Told(message);
-        let tells =
-            if last { self.job.take().map(|(_, tells)| tells) } else { self.job.as_ref().map(|(_, tells)| tells.clone()) };
-        let _ = tells.map(|tells| tells.send(told));
     }
 }
 

@@ -49,16 +49,30 @@ async fn say(stream: &mut UnixStream, message: &FromEngine) {
 
 /// Plays the beginning of every engine's life.
 async fn greet(part: &mut Scripted) -> UnixStream {
+    greet_from(part, "a test", None).await
+}
+
+async fn greet_from(part: &mut Scripted, device: &str, no_gpu: Option<&str>) -> UnixStream {
     let mut stream = part.stream.take().unwrap();
     assert!(matches!(hear(&mut stream).await, ToEngine::Hello { .. }));
-    say(&mut stream, &FromEngine::Hello { build: BUILD_ID.into(), device: "a test".into() }).await;
+    let no_gpu = no_gpu.map(str::to_owned);
+    say(&mut stream, &FromEngine::Hello { build: BUILD_ID.into(), device: device.into(), no_gpu }).await;
     assert_eq!(hear(&mut stream).await, ToEngine::Scan);
     say(&mut stream, &FromEngine::Models { models: vec![], refused: vec![] }).await;
     stream
 }
 
 async fn ready(client: &EngineClient) {
-    client.watch().wait_for(|v| v.status == EngineStatus::Ready).await.unwrap();
+    client.views.clone().wait_for(|all| all[0].status == EngineStatus::Ready).await.unwrap();
+}
+
+fn one(spawner: ScriptedSpawner) -> EngineClient {
+    so_many(1, spawner).each()[0].clone()
+}
+
+fn so_many(count: usize, spawner: ScriptedSpawner) -> Engines {
+    let spawner: Arc<dyn Spawner> = Arc::new(spawner);
+    Engines::start(vec![Launch::new("toy").with_stream(); count], quick(), &spawner)
 }
 
 fn order(job: &str) -> Order {
@@ -68,7 +82,7 @@ fn order(job: &str) -> Order {
 #[tokio::test]
 async fn a_death_is_told_to_whoever_waits_and_the_next_engine_works() {
     let (spawner, mut parts) = ScriptedSpawner::new();
-    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let client = one(spawner);
     assert_eq!(client.generate(order("early")).recv().await, Some(EngineEvent::NotSent));
 
     let mut part = parts.recv().await.unwrap();
@@ -96,13 +110,13 @@ async fn a_death_is_told_to_whoever_waits_and_the_next_engine_works() {
 #[tokio::test]
 async fn an_engine_that_hung_up_takes_no_work_though_its_process_is_still_there() {
     let (spawner, mut parts) = ScriptedSpawner::new();
-    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let client = one(spawner);
     let mut part = parts.recv().await.unwrap();
     let stream = greet(&mut part).await;
     ready(&client).await;
     drop(stream);
-    let mut watch = client.watch();
-    let away = watch.wait_for(|v| matches!(v.status, EngineStatus::Restarting { .. }));
+    let mut views = client.views.clone();
+    let away = views.wait_for(|all| matches!(all[0].status, EngineStatus::Restarting { .. }));
     tokio::time::timeout(Duration::from_secs(1), away).await.expect("nobody was told").unwrap();
     assert_eq!(client.generate(order("one")).recv().await, Some(EngineEvent::NotSent));
 }
@@ -110,11 +124,11 @@ async fn an_engine_that_hung_up_takes_no_work_though_its_process_is_still_there(
 #[tokio::test]
 async fn an_engine_of_another_build_is_not_spoken_to() {
     let (spawner, mut parts) = ScriptedSpawner::new();
-    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let client = one(spawner);
     let mut part = parts.recv().await.unwrap();
     let mut stream = part.stream.take().unwrap();
     hear(&mut stream).await;
-    say(&mut stream, &FromEngine::Hello { build: "another".into(), device: String::new() }).await;
+    say(&mut stream, &FromEngine::Hello { build: "another".into(), device: String::new(), no_gpu: None }).await;
     assert_eq!(part.signals.recv().await, Some(supervise::Signal::Kill));
     assert_ne!(client.view().status, EngineStatus::Ready);
 }
@@ -122,7 +136,7 @@ async fn an_engine_of_another_build_is_not_spoken_to() {
 #[tokio::test]
 async fn tokens_are_counted_while_a_job_runs() {
     let (spawner, mut parts) = ScriptedSpawner::new();
-    let client = EngineClient::start(Launch::new("toy").with_stream(), quick(), Arc::new(spawner));
+    let client = one(spawner);
     let mut part = parts.recv().await.unwrap();
     let mut stream = greet(&mut part).await;
     ready(&client).await;
@@ -132,4 +146,56 @@ async fn tokens_are_counted_while_a_job_runs() {
     let ToEngine::CountTokens { ask, .. } = hear(&mut stream).await else { panic!("not asked") };
     say(&mut stream, &FromEngine::Tokens { ask, tokens: Some(2), chunks: 1 }).await;
     assert_eq!(count.await.unwrap(), Some(Tokens { tokens: Some(2), chunks: 1 }));
+}
+
+#[tokio::test]
+async fn an_engine_without_a_gpu_is_set_aside_once_another_has_one() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let engines = so_many(2, spawner);
+    let (mut slow, mut fast) = (parts.recv().await.unwrap(), parts.recv().await.unwrap());
+    let _stream = greet_from(&mut slow, "CPU, 2 cores", Some("No GPU is used.")).await;
+    let mut views = engines.watch();
+    views.wait_for(|all| all.iter().any(|view| view.status == EngineStatus::Ready)).await.unwrap();
+    assert_eq!((engines.working(), engines.view().status), (0, EngineStatus::Starting), "the other may have one");
+    let _stream = greet_from(&mut fast, "H100, f16", None).await;
+    assert_eq!(slow.signals.recv().await, Some(supervise::Signal::Terminate));
+    slow.exit.send(Exit::Code(0)).unwrap();
+    views.wait_for(|all| all.iter().any(|view| view.status == EngineStatus::Stopped)).await.unwrap();
+    let stopped = engines.views().into_iter().find(|view| view.status == EngineStatus::Stopped).unwrap();
+    assert_eq!(stopped.no_gpu.as_deref(), Some("No GPU is used."));
+    let together = engines.view();
+    assert_eq!((engines.working(), together.status, together.device.as_str()), (1, EngineStatus::Ready, "H100, f16"));
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_the_engine_that_has_the_job_and_no_other() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let engines = so_many(2, spawner);
+    let (mut processes, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        processes.push(parts.recv().await.unwrap());
+        streams.push(greet(processes.last_mut().unwrap()).await);
+    }
+    engines.watch().wait_for(|all| all.iter().all(|view| view.status == EngineStatus::Ready)).await.unwrap();
+    let mut running: Vec<_> = engines.each().iter().zip(["one", "two"]).map(|(e, id)| e.generate(order(id))).collect();
+    let mut jobs = Vec::new();
+    for stream in &mut streams {
+        let ToEngine::Generate { job, .. } = hear(stream).await else { panic!("no job") };
+        jobs.push(job);
+    }
+    let (id, step) = (JobId("two".into()), |job| FromEngine::Step { job, step: 1, steps: 2, eta_s: 1.0, preview: None });
+    engines.cancel(&id);
+    // Behind a cancel that it had heard.
+    engines.leave_gpus();
+    for (stream, job) in streams.iter_mut().zip(jobs) {
+        if job == id {
+            assert_eq!(hear(stream).await, ToEngine::Cancel { job: id.clone() });
+        }
+        assert_eq!(hear(stream).await, ToEngine::Unload);
+        say(stream, &step(job)).await;
+    }
+    for events in &mut running {
+        assert!(matches!(events.recv().await, Some(EngineEvent::Told(FromEngine::Step { .. }))));
+    }
+    assert!(engines.views().iter().all(|view| view.loaded.as_deref() == Some("tiny")));
 }

@@ -4,6 +4,7 @@
 use super::{
     estimate::Rates,
     job::{Job, JobState},
+    lanes::Lanes,
     queue::{self, Turns},
     view::Progress,
 };
@@ -25,14 +26,34 @@ pub(super) struct Board {
 pub(super) struct Entry {
     pub(super) job: Job,
     pub(super) progress: Progress,
-    /// Its profile's turn before this job started.
-    turn_before: Option<u64>,
+    /// Its turn, from when it is handed to an engine until that is done with it. None: it waits.
+    turn: Option<Turn>,
+}
+
+/// A start, among all starts.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    number: u64,
+    /// That of its profile's start before.
+    before: Option<u64>,
 }
 
 impl Entry {
     fn new(job: Job) -> Entry {
-        Entry { job, progress: Progress::default(), turn_before: None }
+        Entry { job, progress: Progress::default(), turn: None }
     }
+
+    fn waits(&self) -> bool {
+        self.job.state == JobState::Queued && self.turn.is_none()
+    }
+}
+
+/// An engine that is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Free {
+    pub(super) engine: usize,
+    /// Id of the model that it has in memory.
+    pub(super) loaded: Option<String>,
 }
 
 /// A waiting job's place and when it will be done.
@@ -55,9 +76,52 @@ impl Board {
         Board { jobs: jobs.into_iter().map(entry).collect(), turns, rates }
     }
 
+    /// Hands the next jobs to engines that are free: one to each, the first ones in the queue, and none twice. What is handed
+    /// out has had its turn, until it is given back.
+    pub(super) fn deal(&mut self, free: &[Free]) -> Vec<(usize, Job)> {
+        let next: Vec<Job> = self.order().into_iter().take(free.len()).map(|entry| entry.job.clone()).collect();
+        let models: Vec<&str> = next.iter().map(|job| job.recipe.model.as_str()).collect();
+        let loaded: Vec<Option<&str>> = free.iter().map(|free| free.loaded.as_deref()).collect();
+        let seats = queue::seats(&models, &loaded);
+        next.iter().for_each(|job| self.begin_turn(job));
+        seats.into_iter().map(|seat| free[seat].engine).zip(next).collect()
+    }
+
+    fn begin_turn(&mut self, job: &Job) {
+        let Some(entry) = self.jobs.get_mut(&job.id) else { return };
+        let number = self.turns.values().max().map_or(0, |t| t + 1);
+        entry.turn = Some(Turn { number, before: self.turns.insert(job.profile.clone(), number) });
+    }
+
+    /// A job that was handed out and did not start waits again, and has had no turn.
+    pub(super) fn give_back(&mut self, id: &JobId) {
+        let Some(entry) = self.jobs.get_mut(id).filter(|entry| entry.job.state == JobState::Queued) else { return };
+        if let Some(turn) = entry.turn.take() {
+            let profile = entry.job.profile.clone();
+            self.undo(&profile, turn);
+        }
+    }
+
+    /// Takes a turn out of its profile's, of which there may be later ones.
+    fn undo(&mut self, profile: &ProfileId, turn: Turn) {
+        if self.turns.get(profile) == Some(&turn.number) {
+            match turn.before {
+                Some(before) => self.turns.insert(profile.clone(), before),
+                None => self.turns.remove(profile),
+            };
+            return;
+        }
+        let later = self.jobs.values_mut().filter(|entry| entry.job.profile == *profile).filter_map(|entry| entry.turn.as_mut());
+        for later in later.filter(|later| later.before == Some(turn.number)) {
+            later.before = turn.before;
+        }
+    }
+
     /// Takes a job over from the store. Whether its state is another one than before.
     pub(super) fn apply(&mut self, job: &Job) -> bool {
         if job.state.is_over() {
+            // One that was handed out and has not started had no turn.
+            self.give_back(&job.id);
             self.jobs.remove(&job.id);
             return true;
         }
@@ -67,15 +131,12 @@ impl Board {
             return false;
         }
         entry.progress = Progress::default();
-        if job.state == JobState::Running {
-            let turn = self.turns.values().max().map_or(0, |t| t + 1);
-            entry.turn_before = self.turns.insert(job.profile.clone(), turn);
-        } else if job.starts < before.starts {
-            // The start was taken back, and so is the turn.
-            match entry.turn_before.take() {
-                Some(turn) => self.turns.insert(job.profile.clone(), turn),
-                None => self.turns.remove(&job.profile),
-            };
+        if job.state == JobState::Queued {
+            let turn = entry.turn.take();
+            if let Some(turn) = turn.filter(|_| job.starts < before.starts) {
+                // The start was taken back, and so is the turn.
+                self.undo(&job.profile, turn);
+            }
         }
         true
     }
@@ -102,36 +163,42 @@ impl Board {
         needed
     }
 
+    /// Jobs that wait, oldest first.
+    fn waiting(&self) -> Vec<&Entry> {
+        self.jobs.values().filter(|entry| entry.waits()).collect()
+    }
+
     /// Waiting jobs in the order in which they start.
     fn order(&self) -> Vec<&Entry> {
-        let waiting: Vec<&Entry> = self.jobs.values().filter(|e| e.job.state == JobState::Queued).collect();
+        let waiting = self.waiting();
         let profiles: Vec<ProfileId> = waiting.iter().map(|e| e.job.profile.clone()).collect();
         queue::order(&profiles, &self.turns).into_iter().map(|i| waiting[i]).collect()
     }
 
-    /// The job that starts next.
-    pub(super) fn next(&self) -> Option<Job> {
-        self.order().first().map(|e| e.job.clone())
+    /// The engines, so many of which work, with what they have to do already.
+    fn lanes(&self, engines: usize, models: &[ModelInfo]) -> Lanes {
+        let busy = self.jobs.values().filter(|entry| !entry.waits()).map(|entry| self.left(entry, models));
+        Lanes::new(busy.collect(), engines)
     }
 
-    /// Seconds until a new job of that profile would start.
-    pub(super) fn starts_in(&self, profile: &ProfileId, models: &[ModelInfo]) -> f32 {
-        let running = self.jobs.values().filter(|e| e.job.state == JobState::Running);
-        let mut seconds: f32 = running.map(|e| self.left(e, models)).sum();
-        let waiting: Vec<&Entry> = self.jobs.values().filter(|e| e.job.state == JobState::Queued).collect();
+    /// Seconds until a new job of that profile would start on one of so many engines.
+    pub(super) fn starts_in(&self, profile: &ProfileId, engines: usize, models: &[ModelInfo]) -> f32 {
+        let waiting = self.waiting();
         let mut profiles: Vec<ProfileId> = waiting.iter().map(|e| e.job.profile.clone()).collect();
         profiles.push(profile.clone());
-        let before = queue::order(&profiles, &self.turns).into_iter().take_while(|i| *i < waiting.len());
-        seconds += before.map(|i| self.left(waiting[i], models)).sum::<f32>();
-        seconds
+        let mut lanes = self.lanes(engines, models);
+        for i in queue::order(&profiles, &self.turns).into_iter().take_while(|i| *i < waiting.len()) {
+            lanes.take(self.left(waiting[i], models));
+        }
+        lanes.take(0.0).0
     }
 
-    /// The place of every waiting job.
-    pub(super) fn places(&self, models: &[ModelInfo]) -> Vec<Place> {
-        let mut at: f32 = self.jobs.values().filter(|e| e.job.state == JobState::Running).map(|e| self.left(e, models)).sum();
+    /// The place of every waiting job, where so many engines work.
+    pub(super) fn places(&self, engines: usize, models: &[ModelInfo]) -> Vec<Place> {
+        let mut lanes = self.lanes(engines, models);
         let place = |(i, entry): (usize, &Entry)| {
-            at += self.left(entry, models);
-            Place { job: entry.job.id.clone(), profile: entry.job.profile.clone(), place: i + 1, eta_s: at }
+            let (_, eta_s) = lanes.take(self.left(entry, models));
+            Place { job: entry.job.id.clone(), profile: entry.job.profile.clone(), place: i + 1, eta_s }
         };
         self.order().into_iter().enumerate().map(place).collect()
     }
@@ -163,24 +230,4 @@ impl Board {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::jobs::job::{Outcome, tests::job};
-
-    #[test]
-    fn a_start_that_is_taken_back_costs_no_turn() {
-        let mut board = Board::new(vec![job(1, "ada"), job(2, "bob"), job(3, "ada")], Vec::new(), Rates::default());
-        let next = |board: &Board| board.next().unwrap();
-        let started = next(&board).start(0);
-        assert_eq!(started.profile.as_str(), "ada");
-        assert!(board.apply(&started));
-        assert!(!board.apply(&Job { cancel: true, ..started.clone() }), "the same state");
-        assert_eq!(next(&board).profile.as_str(), "bob");
-        assert!(board.apply(&started.clone().end(Outcome::NotSent, 0)));
-        assert_eq!(next(&board).id, started.id, "it did not reach the engine");
-        let died = next(&board).start(0);
-        board.apply(&died);
-        board.apply(&died.end(Outcome::EngineDied(Vec::new()), 0));
-        assert_eq!(next(&board).profile.as_str(), "bob", "it had its turn");
-    }
-}
+mod tests;

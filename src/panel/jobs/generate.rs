@@ -11,13 +11,13 @@ use crate::{
 use protocol::{FromEngine, ImageRef, Problem};
 use serde::Serialize;
 
-/// Runs a job once.
-pub(super) async fn run(jobs: &Jobs, job: &Job) -> Outcome {
+/// Runs a job once, on that engine.
+pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
     let (image, mask) = match references(jobs, job).await {
         Ok(references) => references,
         Err(problem) => return Outcome::Failed(problem),
     };
-    let engine = &jobs.0.parts.engine;
+    let Some(engine) = jobs.0.parts.engines.each().get(engine) else { return Outcome::NotSent };
     let mut events = engine.generate(Order { job: job.id.clone(), recipe: job.recipe.clone(), image, mask });
     // A cancel that came before the order was unknown to the engine; one that comes after finds the job.
     if jobs.board().get(&job.id).is_some_and(|e| e.job.cancel) {

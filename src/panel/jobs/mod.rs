@@ -5,6 +5,7 @@ mod board;
 mod estimate;
 mod generate;
 mod job;
+mod lanes;
 mod queue;
 mod view;
 mod worker;
@@ -15,7 +16,7 @@ pub use view::{HiddenJob, JobView, Loading, Progress};
 use crate::{
     artifacts::{ArtifactView, Artifacts},
     clock::Clock,
-    engine_client::EngineClient,
+    engine_client::Engines,
     events::{Events, Kind, Passing},
     store::{self, Connection, Store, StoreError},
     uploads::Uploads,
@@ -52,7 +53,7 @@ pub struct Parts {
     /// Where reference pictures come from.
     pub uploads: Uploads,
     /// Who makes them.
-    pub engine: EngineClient,
+    pub engines: Engines,
     /// The time.
     pub clock: Clock,
 }
@@ -137,13 +138,13 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Stops in order: the running job goes back to the queue, at no cost. Returns when that is stored, or
+    /// Stops in order: running jobs go back to the queue, at no cost. Returns when that is stored, or
     /// when the disk does not take it for a while: then the start counts as interrupted.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
         let mut idle = self.0.idle.subscribe();
         if tokio::time::timeout(STOP_WAIT, idle.wait_for(|idle| *idle)).await.is_err() {
-            tracing::warn!("the running job's return to the queue could not be stored");
+            tracing::warn!("a running job's return to the queue could not be stored");
         }
     }
 
@@ -229,7 +230,7 @@ impl Jobs {
         if let Some(job) = &job
             && job.state == JobState::Running
         {
-            self.0.parts.engine.cancel(&job.id);
+            self.0.parts.engines.cancel(&job.id);
         }
         self.tell_places();
         Ok(job)
@@ -324,9 +325,10 @@ impl Jobs {
 
     /// How long a recipe would take, and when it would start.
     pub fn estimate(&self, profile: &ProfileId, recipe: &Recipe) -> Estimate {
-        let models = self.0.parts.engine.models();
+        let engines = &self.0.parts.engines;
+        let (models, working) = (engines.models(), engines.working());
         let board = self.board();
-        Estimate { eta_s: board.seconds(recipe, &models), starts_in_s: board.starts_in(profile, &models) }
+        Estimate { eta_s: board.seconds(recipe, &models), starts_in_s: board.starts_in(profile, working, &models) }
     }
 
     /// Forgets old keys and old events.
@@ -368,11 +370,12 @@ impl Jobs {
 
     /// Tells waiting jobs' owners their new places.
     fn tell_places(&self) {
-        let models = self.0.parts.engine.models();
+        let engines = &self.0.parts.engines;
+        let (models, working) = (engines.models(), engines.working());
         // The board is kept meanwhile: nobody tells older places after these, and no job leaves the queue between the two,
         // whose place would be remembered for ever.
         let mut board = self.board();
-        let places = board.places(&models);
+        let places = board.places(working, &models);
         for p in board.keep_places(places) {
             let body = PlaceBody { job: &p.job.0, place: p.place, eta_s: p.eta_s };
             self.0.parts.events.pass(&p.profile, &p.job, Passing::Place, &body);

@@ -1,4 +1,4 @@
-//! Whose turn it is, as a pure function. Knows no job's content and no time.
+//! Whose turn it is, and which engine a job goes to, as pure functions. Knows no time.
 
 use crate::users::ProfileId;
 use std::collections::HashMap;
@@ -28,6 +28,22 @@ pub(super) fn order(waiting: &[ProfileId], turns: &Turns) -> Vec<usize> {
         line.last = turn;
     }
     order
+}
+
+/// Which of the free engines the next jobs go to. `models` are those that waiting jobs need, in the order in which the jobs start;
+/// `free` are those that free engines have loaded. As many jobs start as there are engines, and always the first ones: what is
+/// loaded decides where a job runs, and never when. For each of them an index into `free`.
+pub(super) fn seats(models: &[&str], free: &[Option<&str>]) -> Vec<usize> {
+    let next = &models[..models.len().min(free.len())];
+    let mut left: Vec<usize> = (0..free.len()).collect();
+    let mut take = |wanted: &dyn Fn(Option<&str>) -> bool| {
+        let at = left.iter().position(|engine| wanted(free[*engine]))?;
+        Some(left.remove(at))
+    };
+    let with_its_model: Vec<Option<usize>> = next.iter().map(|model| take(&|loaded| loaded == Some(*model))).collect();
+    // The others have to load theirs: at best where nothing has to go for it.
+    let anywhere = |seat: Option<usize>| seat.or_else(|| take(&|loaded| loaded.is_none())).or_else(|| take(&|_| true));
+    with_its_model.into_iter().filter_map(anywhere).collect()
 }
 
 /// One profile's jobs.
@@ -61,7 +77,34 @@ mod tests {
         assert_eq!(names(&waiting, &order(&waiting, &turns)), "bcabca");
     }
 
+    #[test]
+    fn a_job_goes_where_its_model_is() {
+        assert_eq!(seats(&["x"], &[None, Some("y"), Some("x")]), [2]);
+        assert_eq!(seats(&["x", "y", "z"], &[Some("y"), Some("x")]), [1, 0]);
+        assert_eq!(seats(&["z", "x"], &[Some("x"), None]), [1, 0], "the first one leaves the second's to it");
+        assert_eq!(seats(&["z"], &[Some("x"), None]), [1], "nothing has to go");
+        assert_eq!(seats(&["z", "x"], &[Some("x")]), [0], "the first in the queue is not passed over");
+        assert!(seats(&[], &[None]).is_empty() && seats(&["x"], &[]).is_empty());
+    }
+
     proptest! {
+        /// No engine is idle while a job waits, none gets two, and as many as possible need not load anything.
+        #[test]
+        fn engines_are_used_well(models in prop::collection::vec("[x-z]", 0..9), free in prop::collection::vec("[w-z]?", 0..6)) {
+            let models: Vec<&str> = models.iter().map(String::as_str).collect();
+            let free: Vec<Option<&str>> = free.iter().map(|m| Some(m.as_str()).filter(|m| !m.is_empty())).collect();
+            let seats = seats(&models, &free);
+            prop_assert_eq!(seats.len(), models.len().min(free.len()));
+            let mut each = seats.clone();
+            each.sort_unstable();
+            each.dedup();
+            prop_assert_eq!(each.len(), seats.len());
+            let next = &models[..seats.len()];
+            let spared = seats.iter().zip(next).filter(|(engine, model)| free[**engine] == Some(**model)).count();
+            let most = |m: &str| next.iter().filter(|n| **n == m).count().min(free.iter().filter(|f| **f == Some(m)).count());
+            prop_assert_eq!(spared, ["w", "x", "y", "z"].into_iter().map(most).sum::<usize>());
+        }
+
         /// Nobody waits for more than one job of each other profile, own jobs keep their order, all start.
         #[test]
         fn the_order_is_fair(waiting in "[a-e]{0,40}", last in prop::collection::hash_map("[a-e]", 0..9u64, 0..5)) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine_client::EngineStatus;
 use protocol::{BUILD_ID, FromEngine, Problem, Recipe, ToEngine, frame};
 use std::path::Path;
-use supervise::{Exit, Launch, Policy, Scripted, ScriptedSpawner};
+use supervise::{Exit, Launch, Policy, Scripted, ScriptedSpawner, Spawner};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -21,6 +21,10 @@ struct Studio {
 
 impl Studio {
     async fn open(folder: &Path) -> Studio {
+        Studio::with_engines(1, folder).await
+    }
+
+    async fn with_engines(count: usize, folder: &Path) -> Studio {
         let clock = Clock::real();
         let store = Store::open(&folder.join("state")).unwrap();
         let events = Events::open(store.clone()).await.unwrap();
@@ -28,10 +32,11 @@ impl Studio {
         let uploads = Uploads::open(&folder.join("spool"), store.clone(), clock.clone()).unwrap();
         let (spawner, parts) = ScriptedSpawner::new();
         let policy = Policy { first_wait: Duration::from_millis(5), jitter: 0.0, ..Policy::default() };
-        let engine = EngineClient::start(Launch::new("toy").with_stream(), policy, Arc::new(spawner));
+        let spawner: Arc<dyn Spawner> = Arc::new(spawner);
+        let engines = Engines::start(vec![Launch::new("toy").with_stream(); count], policy, &spawner);
         let (tells, started) = mpsc::unbounded_channel();
         tokio::spawn(play(parts, tells));
-        let parts = Parts { store, events, artifacts, uploads, engine, clock };
+        let parts = Parts { store, events, artifacts, uploads, engines, clock };
         let jobs = Jobs::open(parts.clone()).await.unwrap();
         Studio { jobs, parts, started }
     }
@@ -65,12 +70,14 @@ impl Studio {
 /// over "die" after its first picture.
 async fn play(mut parts: mpsc::UnboundedReceiver<Scripted>, started: mpsc::UnboundedSender<String>) {
     while let Some(mut part) = parts.recv().await {
-        let stream = part.stream.take().unwrap();
-        let exit = tokio::select! {
-            exit = one_life(stream, &started) => exit,
-            _ = part.signals.recv() => Exit::Signal(15),
-        };
-        let _ = part.exit.send(exit);
+        let (stream, started) = (part.stream.take().unwrap(), started.clone());
+        tokio::spawn(async move {
+            let exit = tokio::select! {
+                exit = one_life(stream, &started) => exit,
+                _ = part.signals.recv() => Exit::Signal(15),
+            };
+            let _ = part.exit.send(exit);
+        });
     }
 }
 
@@ -83,7 +90,7 @@ async fn one_life(mut stream: UnixStream, started: &mpsc::UnboundedSender<String
         let mut body = vec![0; frame::body_length(prefix).unwrap()];
         stream.read_exact(&mut body).await.unwrap();
         let answers = match frame::decode::<ToEngine>(&body).unwrap() {
-            ToEngine::Hello { .. } => vec![FromEngine::Hello { build: BUILD_ID.into(), device: "a test".into() }],
+            ToEngine::Hello { .. } => vec![FromEngine::Hello { build: BUILD_ID.into(), device: "a test".into(), no_gpu: None }],
             ToEngine::Scan => vec![FromEngine::Models { models: vec![], refused: vec![] }],
             ToEngine::Cancel { job } => vec![FromEngine::Cancelled { job }],
             ToEngine::Generate { job, recipe, .. } => {
@@ -226,8 +233,8 @@ async fn an_orderly_stop_costs_nothing_and_the_next_panel_goes_on() {
     let (running, waiting) = (studio.submit("ada", "wait").await, studio.submit("ada", "a lake").await);
     studio.until("ada", &running, "running").await;
     studio.jobs.stop().await;
-    studio.parts.engine.stop().await;
-    assert_eq!(studio.parts.engine.view().status, EngineStatus::Stopped);
+    studio.parts.engines.stop().await;
+    assert_eq!(studio.parts.engines.view().status, EngineStatus::Stopped);
     let id = running.clone();
     let stored = studio.parts.store.read(move |c| store::jobs::get(c, &id)).await.unwrap().unwrap();
     assert_eq!((stored.state, stored.starts), (JobState::Queued, 0));
@@ -270,4 +277,40 @@ async fn a_job_is_taken_only_with_the_pictures_that_it_needs() {
     let taken = studio.jobs.submit(&ada, wanted, Some(key.clone())).await.unwrap();
     assert_eq!(studio.jobs.made_by(&ada, &key).await.unwrap().unwrap().id, taken.id);
     studio.until("ada", &taken.id, "done").await;
+}
+
+#[tokio::test]
+async fn two_engines_work_for_two_profiles_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::with_engines(2, folder.path()).await;
+    studio.parts.engines.watch().wait_for(|all| all.iter().all(|view| view.status == EngineStatus::Ready)).await.unwrap();
+    let (first, second) = (studio.submit("ada", "wait").await, studio.submit("ada", "wait").await);
+    studio.until("ada", &first, "running").await;
+    studio.until("ada", &second, "running").await;
+    let bobs = studio.submit("bob", "wait").await;
+    assert_eq!(studio.jobs.board().get(&bobs).unwrap().progress.place, Some(1));
+    studio.jobs.cancel(&"ada".parse().unwrap(), &second).await.unwrap().unwrap();
+    studio.until("ada", &second, "cancelled").await;
+    studio.until("bob", &bobs, "running").await;
+    assert_eq!(studio.state("ada", &first).await.state, "running", "nobody cancelled it");
+    studio.jobs.stop().await;
+    for (profile, id) in [("ada", &first), ("bob", &bobs)] {
+        assert_eq!(studio.state(profile, id).await.state, "queued", "an orderly stop waits for both");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_dies_takes_no_other_job_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::with_engines(2, folder.path()).await;
+    studio.parts.engines.watch().wait_for(|all| all.iter().all(|view| view.status == EngineStatus::Ready)).await.unwrap();
+    let waits = studio.submit("ada", "wait").await;
+    studio.until("ada", &waits, "running").await;
+    let deadly = studio.submit("bob", "die").await;
+    assert!(studio.until("bob", &deadly, "failed").await.error.unwrap().what.contains("died 3 times"));
+    let id = waits.clone();
+    let stored = studio.parts.store.read(move |c| store::jobs::get(c, &id)).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.starts, stored.engine_deaths), (JobState::Running, 1, 0));
+    let free = studio.submit("ada", "a lake").await;
+    studio.until("ada", &free, "done").await;
 }

@@ -1,14 +1,14 @@
-//! The one task that feeds the engine: takes the next job, starts it, sees it through. Knows whose turn it
-//! is from the board; what happens inside a job is `generate`'s business.
+//! The one task that feeds the engines: hands out the next jobs, has each started, and seen through by a task of its own. Knows
+//! whose turn it is from the board; what happens inside a job is `generate`'s business.
 
-use super::{Job, Jobs, Outcome, generate};
+use super::{Job, Jobs, Outcome, board::Free, generate};
 use crate::{
-    engine_client::EngineStatus,
+    engine_client::{EngineView, working},
     store::{Connection, StoreError},
 };
 use protocol::Problem;
-use std::time::Duration;
-use tokio::sync::watch;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::{sync::watch, task::JoinSet};
 
 /// Wait before a change that the disk refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -16,31 +16,42 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Works until the panel stops.
 pub(super) async fn run(jobs: Jobs) {
     let mut stopping = jobs.0.stopping.subscribe();
-    loop {
-        tokio::select! {
-            () = told_to_stop(&mut stopping) => break,
-            job = next(&jobs) => one(&jobs, job).await,
+    let mut engines = jobs.0.parts.engines.watch();
+    let (mut busy, mut at_work) = (BTreeSet::new(), JoinSet::new());
+    while !*stopping.borrow() {
+        let free = free(&engines.borrow_and_update(), &busy);
+        let dealt = jobs.board().deal(&free);
+        for (engine, job) in dealt {
+            busy.insert(engine);
+            at_work.spawn(one(jobs.clone(), engine, job));
         }
-        if *stopping.borrow() {
-            break;
+        tokio::select! {
+            () = told_to_stop(&mut stopping) => {}
+            () = jobs.0.bell.notified() => {}
+            () = change(&mut engines) => {}
+            Some(ended) = at_work.join_next() => match ended {
+                Ok(engine) => {
+                    busy.remove(&engine);
+                }
+                // Its engine gets no more work: nobody knows what it is doing.
+                Err(e) => tracing::error!("a job could not be seen through: {e}"),
+            }
         }
     }
+    while at_work.join_next().await.is_some() {}
     jobs.0.idle.send_replace(true);
 }
 
-/// Waits until there is a job and an engine to take it.
-async fn next(jobs: &Jobs) -> Job {
-    let mut engine = jobs.0.parts.engine.watch();
-    loop {
-        let gone = engine.wait_for(|view| view.status == EngineStatus::Ready).await.is_err();
-        if gone {
-            // The engine was stopped for good; so will be this task.
-            std::future::pending::<()>().await;
-        }
-        if let Some(job) = jobs.board().next() {
-            return job;
-        }
-        jobs.0.bell.notified().await;
+/// Engines that work and have no job.
+fn free(engines: &[EngineView], busy: &BTreeSet<usize>) -> Vec<Free> {
+    let free = |engine: usize| Some(Free { engine, loaded: engines.get(engine)?.loaded.clone() });
+    working(engines).into_iter().filter(|engine| !busy.contains(engine)).filter_map(free).collect()
+}
+
+/// Returns when something else is known of an engine; never, once all were stopped for good.
+async fn change(engines: &mut watch::Receiver<Vec<EngineView>>) {
+    if engines.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -50,20 +61,26 @@ pub(super) async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-async fn one(jobs: &Jobs, job: Job) {
-    let Some(job) = start(jobs, job).await else { return };
+/// One start of a job, to its end; the engine that is free then.
+async fn one(jobs: Jobs, engine: usize, job: Job) -> usize {
+    let id = job.id.clone();
+    let Some(job) = start(&jobs, job).await else {
+        jobs.board().give_back(&id);
+        return engine;
+    };
     jobs.tell_places();
-    let outcome = generate::run(jobs, &job).await;
+    let outcome = generate::run(&jobs, engine, &job).await;
     if let Outcome::Failed(problem) = &outcome {
         tracing::warn!(job = %job.id, place = problem.place, "{problem}");
     }
     let sent = outcome != Outcome::NotSent;
-    finish(jobs, job, outcome).await;
+    finish(&jobs, job, outcome).await;
     jobs.tell_places();
     if !sent {
         // The engine went away in the moment before: its view says so now. Whatever else it was, do not run in circles.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    engine
 }
 
 /// Counts a start before it is dispatched. None when it was cancelled meanwhile, or the disk refuses.

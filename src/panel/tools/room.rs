@@ -97,11 +97,11 @@ impl Tools {
     /// The graphics cards and who holds their memory; none where there is no card.
     pub async fn cards(&self) -> Vec<Card> {
         let gpus = Arc::clone(&self.0.parts.gpus);
-        let (names, engine) = (self.processes(), self.0.parts.engine.view().pid);
+        let (names, engines) = (self.processes(), self.0.parts.engines.processes());
         let lets_go = |name: &str| self.folders().iter().any(|f| f.spec.name == name && f.spec.release_vram.is_some());
         let mut known: BTreeMap<u32, (String, bool)> =
             names.into_iter().map(|(pid, name)| (pid, (name.clone(), lets_go(&name)))).collect();
-        known.extend(engine.map(|pid| (pid, ("Studio engine".to_owned(), true))));
+        known.extend(engines.into_iter().map(|(pid, _)| (pid, ("Studio engine".to_owned(), true))));
         // A process belongs to whoever is nearest above it.
         let whose = move |pid: u32| {
             let line = std::iter::once(pid).chain(supervise::ancestors(pid));
@@ -136,10 +136,7 @@ impl Tools {
     }
 
     async fn ask_to_let_go(&self) {
-        // On processors alone there is nothing to give back, and reading a model again takes its time.
-        if !self.0.parts.engine.view().device.starts_with("CPU") {
-            self.0.parts.engine.unload();
-        }
+        self.0.parts.engines.leave_gpus();
         for other in self.list().await.unwrap_or_default() {
             let (ToolState::Running { port, .. }, Some(how)) = (&other.state, &other.folder.spec.release_vram) else { continue };
             let let_go = self.0.asker.release_vram(*port, how).await;

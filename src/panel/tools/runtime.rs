@@ -16,7 +16,7 @@ use crate::{
     config::Variables,
     container_engine::ContainerEngine,
     doors::Doors,
-    engine_client::EngineClient,
+    engine_client::Engines,
     events::Events,
     gate::{Gallery, Gates},
     gpus::Gpus,
@@ -94,8 +94,8 @@ pub struct Parts {
     pub events: Events,
     /// The time.
     pub clock: Clock,
-    /// The studio's own engine, which shares the graphics card with them.
-    pub engine: EngineClient,
+    /// The studio's own engines, which share the graphics cards with them.
+    pub engines: Engines,
     /// What stands between browsers and tools.
     pub gates: Gates,
     /// Takes in what is made in a tool that all share.

@@ -16,9 +16,13 @@ const TABS: [&str; 8] = ["system", "users", "models", "jobs", "logs", "audit", "
 
 /// A studio whose admin has a password, and which may fetch from this machine.
 pub(super) fn start(folder: &Path) -> Program {
+    start_with(folder, "private_downloads = true\n")
+}
+
+fn start_with(folder: &Path, settings: &str) -> Program {
     std::fs::write(folder.join("users.toml"), USERS).unwrap();
     std::fs::create_dir_all(folder.join("data")).unwrap();
-    std::fs::write(folder.join("data/easel.toml"), "private_downloads = true\n").unwrap();
+    std::fs::write(folder.join("data/easel.toml"), settings).unwrap();
     let program = Program::start_in(folder, &[]);
     let mut child =
         easel().args(["user", "set-password", "ines", "--data"]).arg(program.data()).stdin(Stdio::piped()).spawn().unwrap();
@@ -135,6 +139,26 @@ async fn every_admin_page_in_both_themes_and_widths() {
         }
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_engines_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = start_with(folder.path(), "engine_device = \"cpu,cpu\"\n");
+    let b = Browser::open(1440, 900).await;
+    enter_admin_mode(&b, &program).await;
+    let ready = "[...document.querySelectorAll('#engine-rows tr')].filter((row) => row.textContent.includes('Ready'))";
+    b.until("both are ready", &format!("return {ready}.length === 2")).await;
+    assert!(b.text("#place").await.contains("2 × CPU, "));
+    let axe = access::axe();
+    for (width, height) in [(1440, 900), (360, 740)] {
+        b.resize(width, height).await;
+        access::settle(&b).await;
+        assert_eq!(access::findings(&b, &axe).await, Vec::<String>::new());
+        assert_eq!(b.run("return document.documentElement.scrollWidth > innerWidth").await, json!(false));
+        b.whole_page(&format!("admin-system-engines-{width}")).await;
+    }
     b.close().await;
 }
 

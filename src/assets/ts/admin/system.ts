@@ -58,6 +58,14 @@ interface Pod {
   idle_stop_min: number | null;
   no_idle_stop: string | null;
 }
+interface Engine {
+  status: string;
+  why: string | null;
+  device: string;
+  no_gpu: string | null;
+  pid: number | null;
+  loaded: string | null;
+}
 interface State {
   now: {
     at: number;
@@ -69,7 +77,8 @@ interface State {
     disk: Disk | null;
   };
   samples: Sample[];
-  engine: { status: string; why: string | null; device: string; pid: number | null };
+  device: string;
+  engines: Engine[];
   tools_shared: string | null;
   pod: Pod | null;
   jobs: number;
@@ -161,7 +170,7 @@ function processRow(hasGpu: boolean): (tree: Tree & { state: [Mark, string] | nu
     );
 }
 
-function engineState(engine: State["engine"]): [Mark, string] {
+function engineState(engine: Engine): [Mark, string] {
   const words: Record<string, [Mark, string]> = {
     ready: ["run", "Ready"],
     starting: ["busy", "Starting"],
@@ -169,6 +178,27 @@ function engineState(engine: State["engine"]): [Mark, string] {
     failed: ["bad", "Failed"],
   };
   return words[engine.status] ?? ["off", "Stopped"];
+}
+
+/** One of several engines. What was stopped for want of a GPU was set aside by the studio itself. */
+function engineRow(engine: Engine & { number: number }): HTMLElement {
+  const aside = engine.status === "stopped" && engine.no_gpu !== null;
+  const why = engine.why ?? (aside ? `It has no GPU, so others get its jobs. ${engine.no_gpu ?? ""}` : null);
+  const mark: [Mark, string] = aside ? ["warn", "Set aside"] : engineState(engine);
+  return make(
+    "tr",
+    {},
+    cell(null, "wrap", make("b", {}, `Engine ${engine.number}`), " ", status(...mark), why ? make("p", { class: "meta" }, why) : null),
+    cell("Computes on", "wrap", engine.device || "–"),
+    cell("Model in memory", "wrap", engine.loaded ?? "–"),
+  );
+}
+
+/** Where the engines compute; why not, where there is only one. */
+function engineWords(state: State): string {
+  const [first, ...others] = state.engines;
+  if (first?.why && others.length === 0) return `Engine: ${first.why}`;
+  return state.device || "No engine works yet";
 }
 
 const FILLS = ["ink", "ink-3", "accent", "edge", "warn", "track"];
@@ -232,16 +262,22 @@ export function start(): void {
   let asked = Date.now();
   let chart: Chart | null = null;
   let rows: Rows<Tree & { state: [Mark, string] | null }> | null = null;
+  const engines = new Rows<Engine & { number: number }>(byId("engine-rows"), (e) => String(e.number), engineRow);
 
   const show = (state: State): void => {
     const up = duration((state.now.at - started) / 1000);
-    const engine = state.engine.why ? `Engine: ${state.engine.why}` : state.engine.device;
-    setText(byId("place"), `${place(state.pod)}. Easel up ${up}. ${engine}, ${state.jobs === 0 ? "no job waits" : `${plural(state.jobs, "job")} running or waiting`}.`);
+    setText(byId("place"), `${place(state.pod)}. Easel up ${up}. ${engineWords(state)}, ${state.jobs === 0 ? "no job waits" : `${plural(state.jobs, "job")} running or waiting`}.`);
     showGauges(state);
     const hasGpu = state.now.gpus.length > 0;
     for (const head of all("th.gpu")) head.hidden = !hasGpu;
     rows ??= new Rows(byId("processes"), (t) => String(t.pid), processRow(hasGpu));
-    rows.show(state.now.processes.map((t) => ({ ...t, state: t.pid === state.engine.pid ? engineState(state.engine) : null })));
+    const stateOf = (pid: number): [Mark, string] | null => {
+      const engine = state.engines.find((e) => e.pid === pid);
+      return engine ? engineState(engine) : null;
+    };
+    rows.show(state.now.processes.map((t) => ({ ...t, state: stateOf(t.pid) })));
+    byId("engines").hidden = state.engines.length < 2;
+    engines.show(state.engines.map((e, i) => ({ ...e, number: i + 1 })));
     showDisk(state.now.disk);
   };
   // A studio that began a moment ago has no day to show.

@@ -130,8 +130,8 @@ fn by(admin: &Admin) -> &str {
 /// Everything about models, as it is now.
 pub(in crate::web) fn all(app: &App) -> AllModels {
     // Whatever was put into the folder meanwhile is in the next answer.
-    app.engine.scan();
-    let view = app.engine.view();
+    app.engines.scan();
+    let view = app.engines.view();
     let needed = app.jobs.models_needed();
     let installed = |m: &ModelInfo| Installed {
         id: m.id.clone(),
@@ -172,12 +172,12 @@ pub async fn fetch(app: Data<App>, admin: Admin, payload: Payload) -> Result<Htt
 /// Removes a model and its files, for good.
 #[utoipa::path(delete, path = "/api/v1/admin/models/{id}", tag = "admin", params(("id" = String, Path)), responses((status = 204)))]
 pub async fn remove(app: Data<App>, admin: Admin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let model = app.engine.model(&id).ok_or(AppError::NotFound)?;
+    let model = app.engines.model(&id).ok_or(AppError::NotFound)?;
     if model.embedded {
         return Err(AppError::Conflict(format!("{} is part of the program and cannot be removed.", model.name)));
     }
     app.models.remove(by(&admin), &id).await?;
-    app.engine.scan();
+    app.engines.scan();
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -222,7 +222,7 @@ pub async fn piece(
     Ok(Json(match app.models.piece(by(&admin), &id, offset, piece).await? {
         Stage::Offset(offset) => ModelTaken { offset, model: None },
         Stage::Complete(model) => {
-            app.engine.scan();
+            app.engines.scan();
             ModelTaken { offset: after, model: Some(model) }
         }
     }))

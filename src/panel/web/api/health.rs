@@ -13,7 +13,7 @@ pub async fn healthz() -> HttpResponse {
 #[utoipa::path(get, path = "/api/v1/readyz", tag = "health",
     responses((status = 200, content_type = "text/plain", body = String), (status = 503, content_type = "text/plain", body = String)))]
 pub async fn readyz(app: Data<App>) -> HttpResponse {
-    let ready = app.engine.view().status == EngineStatus::Ready;
+    let ready = app.engines.view().status == EngineStatus::Ready;
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.content_type("text/plain; charset=utf-8").body(if ready { "ready\n" } else { "starting\n" })
 }

@@ -15,6 +15,6 @@ pub async fn me(app: Data<App>, artist: Artist) -> HttpResponse {
         "admin_mode": artist.admin_minutes.is_some(),
         "admin_minutes": artist.admin_minutes,
         "theme": profile.theme,
-        "device": app.engine.view().device,
+        "device": app.engines.view().device,
     }))
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/models`, `/tokens`, `/estimate`: what can be asked before a job is. Knows no tokenizer.
 
 use super::{body, recipes};
-use crate::{App, engine_client::EngineStatus, error::AppError, web::auth::Artist};
+use crate::{App, error::AppError, web::auth::Artist};
 use actix_web::{
     HttpResponse,
     web::{Data, Json, Payload},
@@ -14,15 +14,9 @@ use serde_json::{Value, json};
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Object)))]
 pub async fn list(app: Data<App>, _artist: Artist) -> Result<HttpResponse, AppError> {
     // Whatever was put into the folder meanwhile is in the next answer.
-    app.engine.scan();
-    let view = app.engine.view();
-    let status = match &view.status {
-        EngineStatus::Starting => "starting",
-        EngineStatus::Ready => "ready",
-        EngineStatus::Restarting { .. } => "restarting",
-        EngineStatus::Failed { .. } => "failed",
-        EngineStatus::Stopped => "stopped",
-    };
+    app.engines.scan();
+    let view = app.engines.view();
+    let status = view.status.name();
     let models = view.models.iter().map(shown).collect::<Result<Vec<Value>, _>>().map_err(anyhow::Error::from)?;
     Ok(HttpResponse::Ok().json(json!({ "models": models, "engine": { "status": status, "device": view.device } })))
 }
@@ -69,7 +63,7 @@ pub async fn tokens(app: Data<App>, _artist: Artist, payload: Payload) -> Result
     }
     let model = recipes::model(&app, model.as_deref())?;
     let away = || AppError::Unavailable("The engine does not answer. Try again in a moment.".into());
-    let counted = app.engine.count_tokens(&model.id, &prompt).await.ok_or_else(away)?;
+    let counted = app.engines.count_tokens(&model.id, &prompt).await.ok_or_else(away)?;
     // A wrong count is worse than none: this model went away a moment ago, or its tokenizer cannot be read.
     let tokens = counted.tokens.ok_or_else(away)?;
     Ok(Json(Counted { tokens, chunk: model.chunk_tokens, chunks: counted.chunks }))

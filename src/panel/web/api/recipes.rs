@@ -10,10 +10,10 @@ use protocol::{Draft, ImageRef, ModelInfo, Recipe, draft::MAX_SEED};
 /// # Errors
 /// [`AppError::Invalid`] with the names that exist; [`AppError::Unavailable`] before the engine has told any.
 pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> {
-    let models = app.engine.models();
+    let models = app.engines.models();
     if models.is_empty() {
-        app.engine.scan();
-        let words = match app.engine.view().status {
+        app.engines.scan();
+        let words = match app.engines.view().status {
             EngineStatus::Failed { why } => format!("The engine {why} and cannot run."),
             EngineStatus::Ready => "There is no model yet.".into(),
             _ => "The engine is starting. Try again in a moment.".into(),
@@ -26,7 +26,7 @@ pub(super) fn model(app: &App, id: Option<&str>) -> Result<ModelInfo, AppError> 
     };
     found.cloned().ok_or_else(|| {
         // Perhaps it was put into the folder a moment ago: then the next request finds it.
-        app.engine.scan();
+        app.engines.scan();
         let names = models.iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(", ");
         AppError::field("model", format!("\"{}\" is not one of {names}.", id.unwrap_or_default()))
     })

@@ -2,7 +2,7 @@
 
 use crate::{
     App,
-    engine_client::EngineStatus,
+    engine_client::{EngineStatus, EngineView},
     error::AppError,
     pod::PodView,
     system::{Minute, Now, Sample},
@@ -11,7 +11,7 @@ use crate::{
 use actix_web::web::{Data, Json, Query};
 use serde::{Deserialize, Serialize};
 
-/// The engine as an admin sees it.
+/// An engine as an admin sees it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EngineState {
     /// starting, ready, restarting, failed or stopped.
@@ -20,8 +20,24 @@ pub struct EngineState {
     why: Option<String>,
     /// Where it computes.
     device: String,
+    /// Why that is no GPU although one would have been taken. Of several engines, one that has none is set aside: it is stopped
+    /// as soon as another has one.
+    no_gpu: Option<String>,
     /// Its process.
     pid: Option<u32>,
+    /// Id of the model that it has in memory.
+    loaded: Option<String>,
+}
+
+impl EngineState {
+    fn of(view: EngineView) -> EngineState {
+        let status = view.status.name();
+        let why = match view.status {
+            EngineStatus::Restarting { why } | EngineStatus::Failed { why } => Some(why),
+            EngineStatus::Starting | EngineStatus::Ready | EngineStatus::Stopped => None,
+        };
+        EngineState { status, why, device: view.device, no_gpu: view.no_gpu, pid: view.pid, loaded: view.loaded }
+    }
 }
 
 /// What the machine does.
@@ -31,8 +47,10 @@ pub struct SystemState {
     now: Now,
     /// The last two minutes, oldest first.
     samples: Vec<Sample>,
-    /// The engine.
-    engine: EngineState,
+    /// Where the engines that work compute, in words: "2 × NVIDIA H100, f16".
+    device: String,
+    /// The engines, one a GPU or as many as are configured.
+    engines: Vec<EngineState>,
     /// Why tools run as Easel's own user. None: each runs as one of its own.
     tools_shared: Option<String>,
     /// The rented pod that this is; none elsewhere.
@@ -52,18 +70,11 @@ pub struct What {
 }
 
 pub(in crate::web) fn state(app: &App, minutes: bool) -> SystemState {
-    let view = app.engine.view();
-    let (status, why) = match view.status {
-        EngineStatus::Starting => ("starting", None),
-        EngineStatus::Ready => ("ready", None),
-        EngineStatus::Restarting { why } => ("restarting", Some(why)),
-        EngineStatus::Failed { why } => ("failed", Some(why)),
-        EngineStatus::Stopped => ("stopped", None),
-    };
     SystemState {
         now: app.system.now(),
         samples: app.system.samples(),
-        engine: EngineState { status, why, device: view.device, pid: view.pid },
+        device: app.engines.view().device,
+        engines: app.engines.views().into_iter().map(EngineState::of).collect(),
         tools_shared: app.tools.why_shared().map(str::to_owned),
         pod: app.pod.view(),
         jobs: app.users.list().iter().map(|p| app.jobs.unfinished(&p.id)).sum(),

@@ -47,7 +47,7 @@ impl Foot {
     fn of(request: &HttpRequest) -> Foot {
         let host = asker::host(request.head()).unwrap_or_default().to_string();
         let app = request.app_data::<Data<App>>().expect("startup gives every request the App");
-        let view = app.engine.view();
+        let view = app.engines.view();
         // Strangers stand before this door: why it does not run is none of their business.
         let engine = match view.status {
             EngineStatus::Ready => format!("ready on {}", view.device),

@@ -73,7 +73,7 @@ fn versions(app: &App) -> Vec<Fact> {
     vec![
         fact("Easel", env!("CARGO_PKG_VERSION").into()),
         fact("Build", BUILD_ID.into()),
-        fact("Engine", in_words(&app.engine.view())),
+        fact("Engine", in_words(&app.engines.views())),
         fact("SQLite", sqlite_version().into()),
         fact("Kernel", format!("{} {}", kernel.release().to_string_lossy(), kernel.machine().to_string_lossy())),
         fact("Process", std::process::id().to_string()),

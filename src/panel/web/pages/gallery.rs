@@ -48,7 +48,7 @@ pub async fn page(app: Data<App>, artist: Artist) -> Result<HttpResponse, AppErr
     let seq = app.events.last(profile);
     let (items, total) = app.artifacts.page(profile, Filter::default(), None, FIRST).await?;
     let boot = Boot { seq, total, items: items.into_iter().map(ArtifactView::from).collect() };
-    let models = app.engine.models();
+    let models = app.engines.models();
     html(&GalleryPage {
         theme: artist.profile.theme.as_str(),
         shell: Shell::new(&app, &artist, "gallery"),

@@ -159,7 +159,7 @@ pub async fn page(app: Data<App>, artist: Artist, id: Path<String>) -> Result<Ht
         width: picture.width,
         height: picture.height,
         file_words: file_words(&picture),
-        facts: recipe.as_ref().map_or_else(|| facts_elsewhere(&picture), |recipe| facts(recipe, &app.engine.models())),
+        facts: recipe.as_ref().map_or_else(|| facts_elsewhere(&picture), |recipe| facts(recipe, &app.engines.models())),
         made_here: recipe.is_some(),
         workflow: picture.workflow.clone(),
         alt: if picture.prompt.is_empty() { format!("A {} without a prompt", picture.kind) } else { picture.prompt.clone() },

@@ -32,7 +32,7 @@ impl Shell {
     /// The frame for whoever asks.
     pub(super) fn new(app: &App, artist: &Artist, here: &'static str) -> Shell {
         let profile = &artist.profile;
-        let device = app.engine.view().device;
+        let device = app.engines.view().device;
         Shell {
             id: profile.id.to_string(),
             name: profile.name.clone(),

@@ -201,7 +201,7 @@ pub async fn page(app: Data<App>, artist: Artist) -> Result<HttpResponse, AppErr
     let seq = app.events.last(profile);
     let pictures = latest(&app, profile).await?;
     let jobs = jobs(&app, profile, pictures.first()).await?;
-    let engine = app.engine.view();
+    let engine = app.engines.view();
     let models = engine.models.iter().map(shown).collect::<Result<Vec<_>, _>>().map_err(anyhow::Error::from)?;
     let boot = Boot { seq, device: &engine.device, models, jobs: &jobs, pictures: &pictures };
     let first = pictures.first();
