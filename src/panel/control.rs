@@ -370,7 +370,7 @@ mod tests {
         let aside = EngineView { status: EngineStatus::Stopped, no_gpu: Some("No GPU is used.".into()), ..EngineView::default() };
         assert_eq!(in_words(&[EngineView::default()]), "starting");
         assert_eq!(in_words(&[ready("CPU, 2 cores")]), "ready on CPU, 2 cores");
-        assert_eq!(in_words(&[failed.clone()]), "failed: exited with code 3");
+        assert_eq!(in_words(std::slice::from_ref(&failed)), "failed: exited with code 3");
         let told = in_words(&[ready("H100"), failed, ready("H100"), aside]);
         assert_eq!(told, "ready on 2 × H100; failed (engine 2): exited with code 3; set aside (engine 4): No GPU is used.");
     }
