@@ -50,13 +50,7 @@ impl Browser {
     pub(crate) async fn open(width: u32, height: u32) -> Browser {
         let turn = turn().await;
         let profile = tempfile::tempdir().unwrap();
-        let mut chromedriver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed by setup/test.sh");
-        let port = printed_port(&mut chromedriver);
+        let (chromedriver, port) = chromedriver();
         let mut caps = DesiredCapabilities::chrome();
         for arg in ARGUMENTS {
             caps.add_arg(arg).unwrap();
@@ -230,13 +224,30 @@ const ARGUMENTS: [&str; 10] = [
     "--hide-scrollbars",
 ];
 
-fn printed_port(chromedriver: &mut Child) -> u16 {
+/// A chromedriver and its port. It takes a free one of IPv6 and then the same of IPv4, and ends where that is taken: by a
+/// server of a test beside this one, for example.
+fn chromedriver() -> (Child, u16) {
+    let start = |_| {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed by setup/test.sh");
+        let Some(port) = printed_port(&mut child) else {
+            let _ = child.wait();
+            return None;
+        };
+        Some((child, port))
+    };
+    (0..5).find_map(start).expect("chromedriver says its port")
+}
+
+/// None where it ends without one.
+fn printed_port(chromedriver: &mut Child) -> Option<u16> {
     let stdout = chromedriver.stdout.take().unwrap();
     let mut lines = BufReader::new(stdout).lines();
-    let line = lines
-        .find(|l| l.as_ref().is_ok_and(|l| l.contains("successfully on port")))
-        .expect("chromedriver says its port")
-        .unwrap();
+    let line = lines.find(|l| l.as_ref().is_ok_and(|l| l.contains("successfully on port")))?.unwrap();
     std::thread::spawn(move || lines.for_each(drop));
-    line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap()
+    Some(line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap())
 }
