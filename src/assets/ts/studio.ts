@@ -40,7 +40,9 @@ const stage = new Stage(boot.models);
 const strip = new Strip(jobs);
 const busy = (): boolean => jobs.unfinished.length > 0;
 const draft = (): Draft => ({ ...form.read(), ...reference.draft() });
-const estimates = new Estimates(form, boot.device.split(",")[0] ?? boot.device, draft, busy);
+// "2 × CPU, 1 core": a picture is made on one of them.
+const device = boot.device.split(/[,;]/)[0]?.replace(/^\d+ × /, "") ?? boot.device;
+const estimates = new Estimates(form, device, draft, busy);
 
 // ── Drawing: at most once a frame, whatever happens in between ──
 let scheduled = false;

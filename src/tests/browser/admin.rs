@@ -159,6 +159,8 @@ async fn each_of_several_engines_is_told_of() {
         assert_eq!(b.run("return document.documentElement.scrollWidth > innerWidth").await, json!(false));
         b.whole_page(&format!("admin-system-engines-{width}")).await;
     }
+    b.go(&program.at("/studio")).await;
+    b.until("a picture is made on one of them", "return document.body.textContent.includes('on the CPU')").await;
     b.close().await;
 }
 

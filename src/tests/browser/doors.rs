@@ -46,12 +46,7 @@ async fn a_pin_guards_a_profile() {
     let program = Program::start("[[user]]\nname = \"Zoe\"\n");
     let b = Browser::open(1440, 900).await;
     b.pick(&program, "Zoe").await;
-    b.go(&program.at("/profile")).await;
-    b.fill("#pin", "2580").await;
-    b.click("form[action='/profile/pin'] button[type=submit]").await;
-    b.see("#done").await;
-    b.run("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true").await;
-    b.click(".profile-card").await;
+    b.is_asked_for_its_new_pin(&program, "2580").await;
     b.fill("#pin", "2580").await;
     b.screenshot("pin").await;
     b.click("form button[type=submit]").await;

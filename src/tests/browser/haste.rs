@@ -169,12 +169,7 @@ async fn a_guess_is_sent_once() {
     let program = Program::start(USERS);
     let b = Browser::open(1440, 900).await;
     b.pick(&program, "Zoe").await;
-    b.go(&program.at("/profile")).await;
-    b.fill("#pin", "2580").await;
-    b.click("form[action='/profile/pin'] button[type=submit]").await;
-    b.see("#done").await;
-    b.run("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true").await;
-    b.click(".profile-card").await;
+    b.is_asked_for_its_new_pin(&program, "2580").await;
     b.fill("#pin", "1111").await;
     hook(&b, "POST", "/pin/", 5, "go => { window.sent = (window.sent ?? 0) + 1; return window.wait(600).then(go) }").await;
     b.run(

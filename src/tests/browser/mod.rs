@@ -154,6 +154,16 @@ impl Browser {
         self.until("a model is offered", "return document.querySelector('#model').value !== ''").await;
     }
 
+    /// Gives the profile that this is a PIN, leaves, and comes back as far as the page that asks for it.
+    pub(crate) async fn is_asked_for_its_new_pin(&self, program: &Program, pin: &str) {
+        self.go(&program.at("/profile")).await;
+        self.fill("#pin", pin).await;
+        self.click("form[action='/profile/pin'] button[type=submit]").await;
+        self.see("#done").await;
+        self.run("document.querySelector('form[action=\"/logout\"]').requestSubmit(); return true").await;
+        self.click(".profile-card").await;
+    }
+
     /// Waits for this state of the studio: first, idle, waiting, queued, running, error.
     pub(crate) async fn studio_is(&self, state: &str) {
         let script = format!("return document.querySelector('main').dataset.state === '{state}'");
