@@ -26,6 +26,7 @@ mod meant;
 pub mod models;
 pub mod notices;
 pub mod origins;
+pub mod outgoing;
 pub mod pod;
 pub mod secrets;
 pub mod sessions;

@@ -9,7 +9,7 @@ use crate::{
 };
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::aws_lc_rs,
+    crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use std::{
@@ -53,7 +53,7 @@ impl Conversation {
             };
             read().map_err(|e| Fault::io(format!("reading certificates from {}", file.display()), e))?;
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(|e| Fault::Git(format!("TLS: {e}")))?;
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
         let line = Line { address: address.clone(), watch: watch.clone(), config, failure: RefCell::default() };

@@ -2,7 +2,8 @@
 //! another's. Knows the API, and where files lie on the disk.
 
 use crate::{jobs_survive::Api, program::Program};
-use reqwest::{Client, Method, Response};
+use panel::outgoing::client;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,7 @@ pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 async fn piece(api: &Api, id: &str, offset: usize, bytes: &[u8]) -> Response {
-    let request = Client::new().patch(format!("{}/dataset-uploads/{id}", api.base)).bearer_auth(&api.token);
+    let request = client().build().unwrap().patch(format!("{}/dataset-uploads/{id}", api.base)).bearer_auth(&api.token);
     let request = request.header("upload-offset", offset).header("content-type", "application/octet-stream");
     request.body(bytes.to_vec()).send().await.unwrap()
 }
@@ -233,8 +234,9 @@ async fn a_second_browser_hears_of_changes_and_nobody_else_does() {
     let program = Program::start(USERS);
     let (zoe, bob) = (Api::of(&program, "zoe"), Api::of(&program, "bob"));
     let dataset = make(&zoe, "Cats").await;
-    let listen =
-        async |api: &Api| Client::new().get(format!("{}/events", api.base)).bearer_auth(&api.token).send().await.unwrap();
+    let listen = async |api: &Api| {
+        client().build().unwrap().get(format!("{}/events", api.base)).bearer_auth(&api.token).send().await.unwrap()
+    };
     let (own, others) = (listen(&zoe).await, listen(&bob).await);
     bring(&zoe, &dataset, "one.png", &picture(1, 100, 100), "a cat").await;
     let words = format!("event: dataset\ndata: {{\"dataset\":\"{dataset}\",\"version\":2");

@@ -2,6 +2,7 @@
 //! must not be found anywhere.
 
 use crate::program::{Program, easel};
+use panel::outgoing::client;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -31,7 +32,7 @@ fn said(output: &Output) -> String {
 
 /// Status of a page that only a login or a token opens: it leads back to the door without one.
 async fn is_in(program: &Program, token: &str) -> bool {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let post = client.post(program.at("/profile/theme")).bearer_auth(token).json(&serde_json::json!({ "theme": "dark" }));
     let answer = post.send().await.unwrap();
     answer.headers()["location"] == "/profile"
@@ -96,7 +97,7 @@ async fn secrets_reach_no_log_and_no_file() {
     let link = said(&command(data, &["key", "show-link"], ""));
     let key = said(&command(data, &["key", "reset"], ""));
     assert!(is_in(&program, &token).await);
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for (path, field, value) in [
         ("/key", "key", key.as_str()),
         ("/key?key=canary-query-4711", "key", "canary-wrong-4711"),
@@ -165,7 +166,7 @@ async fn fifty_logins_at_once_need_little_memory() {
     std::fs::write(folder.path().join("users.toml"), users).unwrap();
     let program = Program::start_in(folder.path(), &[]);
     let (before, begin) = (resident(program.pid()), std::time::Instant::now());
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let logins: Vec<_> = (0..50)
         .map(|i| {
             let post = client.post(program.at(&format!("/pin/artist-{i}"))).header("origin", &program.url);

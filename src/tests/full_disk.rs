@@ -6,6 +6,7 @@ use crate::{
     jobs_survive::{Api, assert_sound, quick},
     program::Program,
 };
+use panel::outgoing::client;
 use reqwest::{Method, multipart};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ async fn ask(
     path: &str,
     change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
 ) -> (u16, Value) {
-    let request = reqwest::Client::new().request(method, format!("{}{path}", api.base)).bearer_auth(&api.token);
+    let request = client().build().unwrap().request(method, format!("{}{path}", api.base)).bearer_auth(&api.token);
     let answer = change(request).send().await.unwrap();
     let (status, offset) = (answer.status().as_u16(), answer.headers().get("upload-offset").cloned());
     let body = answer.json().await.unwrap_or_default();

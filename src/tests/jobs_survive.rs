@@ -1,6 +1,7 @@
 //! Jobs of the real program through kills of the engine and of the panel. Knows the API only.
 
 use crate::program::{Program, easel, is_long};
+use panel::outgoing::client;
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl Api {
         let output = easel().args(["user", "token", id, "--data"]).arg(program.data()).output().unwrap();
         assert!(output.status.success(), "easel user token: {}", String::from_utf8_lossy(&output.stderr));
         let token = String::from_utf8(output.stdout).unwrap().split_whitespace().last().unwrap().to_owned();
-        Api { client: Client::new(), token, base: program.at("/api/v1") }
+        Api { client: client().build().unwrap(), token, base: program.at("/api/v1") }
     }
 
     /// The same profile on a program that was started again.

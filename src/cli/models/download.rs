@@ -5,7 +5,10 @@ use super::{check, discard, part_of, publish, target};
 use crate::cli::{generate::hex, say};
 use anyhow::{Context as _, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use panel::addresses::{is_refusal, public_only};
+use panel::{
+    addresses::{is_refusal, public_only},
+    outgoing::client,
+};
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE},
@@ -69,7 +72,7 @@ pub(super) async fn fetch(
     tell: &mut (dyn FnMut(Told<'_>) + Send),
 ) -> anyhow::Result<(PathBuf, String)> {
     let url = Url::parse(wish.url).context("this is no address")?;
-    let mut client = Client::builder().read_timeout(SILENCE).connect_timeout(CONNECT);
+    let mut client = client().read_timeout(SILENCE).connect_timeout(CONNECT);
     if wish.public_only {
         client = public_only(client, &url)?;
     }

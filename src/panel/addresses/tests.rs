@@ -1,6 +1,7 @@
 //! Every way to write a private address, and servers that lead to one.
 
 use super::*;
+use crate::outgoing::client;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,7 +70,7 @@ fn server(answer: &str) -> (u16, Arc<AtomicUsize>) {
 /// Why an address is not asked.
 async fn refusal(url: &str) -> String {
     let Ok(url) = url.parse::<Url>() else { return "no address".into() };
-    let client = match public_only(reqwest::Client::builder(), &url) {
+    let client = match public_only(client(), &url) {
         Ok(client) => client.build().unwrap(),
         Err(e) => return e.to_string(),
     };
@@ -127,7 +128,7 @@ async fn a_redirect_into_a_private_network_is_not_followed() {
     {
         let (outside, _) = server(&format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n"));
         let public: Url = "http://public.example/x.safetensors".parse().unwrap();
-        let client = public_only(reqwest::Client::builder(), &public).unwrap();
+        let client = public_only(client(), &public).unwrap();
         let there = SocketAddr::from(([127, 0, 0, 1], outside));
         let client = client.resolve("public.example", there).build().unwrap();
         let refused = client.get(format!("http://public.example:{outside}/x.safetensors")).send().await.unwrap_err();

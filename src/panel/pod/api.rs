@@ -1,6 +1,6 @@
 //! RunPod's own interface, as far as a pod asks about itself: what it costs, and to be stopped. Knows no studio.
 
-use crate::secrets::Secret;
+use crate::{outgoing::client, secrets::Secret};
 use reqwest::{Client, Method, Response, StatusCode, redirect::Policy};
 use serde::Deserialize;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Api {
     /// A sentence, when no client can be made.
     pub(super) fn new(base: &str, pod: &str, key: Secret) -> Result<Api, String> {
         // A redirect would carry the key elsewhere.
-        let client = Client::builder().timeout(PATIENCE).redirect(Policy::none()).build();
+        let client = client().timeout(PATIENCE).redirect(Policy::none()).build();
         let client = client.map_err(|e| format!("No client can be made: {e}."))?;
         Ok(Api { client, base: base.trim_end_matches('/').to_owned(), pod: pod.to_owned(), key })
     }

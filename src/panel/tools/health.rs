@@ -2,6 +2,7 @@
 //! loopback. Decides nothing.
 
 use super::{Health, ReleaseVram};
+use crate::outgoing::client;
 use std::{net::Ipv4Addr, time::Duration};
 
 /// An answer that takes longer is none; nor is one that takes longer than the time between two questions.
@@ -17,7 +18,7 @@ impl Asker {
     /// # Errors
     /// When the system has no randomness or no certificates for the client, though it uses none.
     pub(super) fn new() -> Result<Asker, reqwest::Error> {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
+        let client = client().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
         Ok(Asker(client.pool_max_idle_per_host(0).build()?))
     }
 

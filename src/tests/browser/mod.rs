@@ -51,6 +51,7 @@ impl Browser {
         let turn = turn().await;
         let profile = tempfile::tempdir().unwrap();
         let (chromedriver, port) = chromedriver();
+        panel::outgoing::tls();
         let mut caps = DesiredCapabilities::chrome();
         for arg in ARGUMENTS {
             caps.add_arg(arg).unwrap();

@@ -3,6 +3,7 @@
 
 use super::Browser;
 use crate::{jobs_survive::Api, program::Program};
+use panel::outgoing::client;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -50,7 +51,7 @@ impl Told {
 
 /// Listens beside the browser until the job is done.
 async fn listen(program: &Program, api: &Api) -> tokio::task::JoinHandle<Told> {
-    let request = reqwest::Client::new().get(program.at("/api/v1/events")).bearer_auth(&api.token);
+    let request = client().build().unwrap().get(program.at("/api/v1/events")).bearer_auth(&api.token);
     let mut answer = request.try_clone().unwrap().send().await.unwrap();
     tokio::spawn(async move {
         let (mut told, mut text) = (Told::default(), String::new());

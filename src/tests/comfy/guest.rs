@@ -2,6 +2,7 @@
 //! the cookies that a browser would send. Knows no tool's API.
 
 use crate::{program::Program, terminal::socket::Socket};
+use panel::outgoing::client;
 use reqwest::{Client, Method, Response, header::HeaderMap, multipart::Form, redirect::Policy};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ fn cookies(headers: &HeaderMap) -> String {
 
 impl Guest {
     pub(crate) async fn pick(program: &Program, profile: &str) -> Guest {
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
+        let http = client().redirect(Policy::none()).build().unwrap();
         let mut guest = Guest { http, panel: program.url.clone(), cookie: String::new() };
         guest.cookie = cookies(guest.form(&format!("{}/pick/{profile}", program.url), "").await.headers());
         assert!(guest.cookie.contains('='), "{profile} is not in");

@@ -7,6 +7,7 @@ use super::load::wrk;
 use crate::program::is_long;
 use panel::config::Config;
 use panel::gate::{Admits, ENTER, GateSpec, GateState, Gates, Visitor};
+use panel::outgoing::client;
 use panel::secrets::Fingerprint;
 use panel::users::{Name, Role, Users};
 use panel::{Clock, logins::Logins, origins::Origins, store::Store};
@@ -66,7 +67,7 @@ fn gates_alone(tools: &str) {
     let folder = tempfile::tempdir().unwrap();
     let lines = runtime.block_on(async {
         let studio = Studio::open(folder.path(), 8080).await;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let mut lines = Vec::new();
         for (tool, address) in tools.split(' ').filter_map(|tool| tool.split_once('=')) {
             let port = studio.gate(tool, address.parse().unwrap()).await;

@@ -2,7 +2,7 @@
 //! provider's interface only as far as a pod asks about itself.
 
 use crate::browser::{Browser, access};
-use panel::{Config, clock::Clock, config::Flags, startup::Application};
+use panel::{Config, clock::Clock, config::Flags, outgoing::client, startup::Application};
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
@@ -34,11 +34,11 @@ impl RunPod {
 
     /// What was asked, and where the pod stands.
     async fn told(&self) -> String {
-        reqwest::get(format!("{}/asked", self.url)).await.unwrap().text().await.unwrap()
+        client().build().unwrap().get(format!("{}/asked", self.url)).send().await.unwrap().text().await.unwrap()
     }
 
     async fn weather(&self, weather: &str) {
-        reqwest::get(format!("{}/weather/{weather}", self.url)).await.unwrap();
+        client().build().unwrap().get(format!("{}/weather/{weather}", self.url)).send().await.unwrap();
     }
 
     async fn until(&self, what: &str) {

@@ -3,6 +3,7 @@
 
 use super::socket::{BINARY, CLOSE, Socket, TEXT};
 use crate::{program::Program, tool_folder};
+use panel::outgoing::client;
 use reqwest::Method;
 use serde_json::Value;
 use std::{
@@ -66,7 +67,7 @@ pub(crate) async fn up(admin: &Admin, program: &Program) -> PathBuf {
 
 impl Admin {
     pub(crate) async fn log_in(program: &Program) -> Admin {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let mut admin = Admin { cookie: String::new(), http, url: program.url.clone() };
         let picked = admin.post("/pick/ada", "").await;
         let cookies = picked.headers().get_all("set-cookie").iter().map(|v| v.to_str().unwrap().split(';').next().unwrap());

@@ -3,6 +3,7 @@
 
 use super::client::{Admin, restarted};
 use crate::{supervise::living, tool_folder};
+use panel::outgoing::client;
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
@@ -73,7 +74,7 @@ async fn a_tool_runs_as_its_own_user_and_reaches_only_what_is_its_own() {
     }
     fs::write(data.join("models/there.safetensors"), "weights").unwrap();
 
-    let first = reqwest::get(&program.url).await.unwrap().text().await.unwrap();
+    let first = client().build().unwrap().get(&program.url).send().await.unwrap().text().await.unwrap();
     assert!(first.contains("Zoe"), "whoever sits at this machine picks by a click");
     let admin = Admin::log_in(&program).await;
     assert!(admin.get("/system").await["tools_shared"].is_null());

@@ -44,12 +44,15 @@ const NAMES: &[(&str, &[&str])] = &[
         "reqwest::",
         &[
             "src/cli/",
+            "src/panel/outgoing.rs",
             "src/panel/tools/health.rs",
             "src/panel/addresses.rs",
             "src/panel/datasets/captioner/ask.rs",
             "src/panel/pod/api.rs",
         ],
     ),
+    ("Client::builder(", &["src/panel/outgoing.rs"]),
+    ("reqwest::Client::builder(", &["src/panel/outgoing.rs"]),
     (
         "zip::",
         &[
@@ -68,7 +71,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("bollard::", &["src/containers/"]),
     ("git2::", &["src/repos/"]),
     ("libgit2_sys::", &["src/repos/"]),
-    ("rustls::", &["src/repos/tls.rs"]),
+    ("rustls::", &["src/repos/tls.rs", "src/panel/outgoing.rs"]),
     ("repos::", &["src/panel/boot/", "src/panel/config/boot.rs", "src/cli/sync.rs"]),
     ("hyper::", &["src/panel/gate/", "src/containers/raw.rs"]),
     ("hyper_util::", &["src/panel/gate/", "src/containers/raw.rs"]),

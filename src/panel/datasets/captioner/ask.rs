@@ -6,7 +6,10 @@ use super::{
     protocol::{read, request},
     settings::Vision,
 };
-use crate::addresses::{is_refusal, public_only};
+use crate::{
+    addresses::{is_refusal, public_only},
+    outgoing::client,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{
     Client, Response, Url,
@@ -48,7 +51,7 @@ impl Asker {
     /// A sentence, where its address may not be asked or the client cannot be made.
     pub(super) fn new(vision: Vision, instruction: String, private: bool) -> Result<Asker, String> {
         let url = Url::parse(&vision.base_url).map_err(|e| format!("The vision model's address cannot be read: {e}."))?;
-        let client = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT).no_proxy();
+        let client = client().timeout(PATIENCE).connect_timeout(CONNECT).no_proxy();
         let client = if private {
             client
         } else {
