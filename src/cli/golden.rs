@@ -24,7 +24,7 @@ pub(crate) struct Args {
     stages: bool,
     #[command(flatten)]
     compute: Compute,
-    /// How a GPU keeps numbers: f32, f16 or bf16. The half types are further from the reference than its tolerance
+    /// How a GPU keeps numbers: f32, f16 or bf16. A half type may be half as much again as far from f32 as the reference's own
     #[arg(long, default_value = "f32", value_name = "TYPE")]
     element: Element,
 }

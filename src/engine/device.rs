@@ -6,6 +6,7 @@
 //!            └─ trial: one of each kind of operation, on the GPU and on the CPU
 //! ```
 
+#[cfg(any(feature = "cuda", test))]
 pub(crate) mod trial;
 
 pub use crate::cuda::{Lost, element::Element};
@@ -91,6 +92,15 @@ impl Device {
     #[cfg(not(feature = "cuda"))]
     fn gpu(_: u32, _: Element, _: Lost) -> Result<Device, String> {
         Err("This program was built without support for GPUs.".into())
+    }
+
+    /// How numbers are kept between operations.
+    pub fn element(&self) -> Element {
+        match self.kind {
+            Kind::Cpu { .. } => Element::F32,
+            #[cfg(feature = "cuda")]
+            Kind::Gpu { element, .. } => element,
+        }
     }
 
     /// A backend for one model.

@@ -65,7 +65,7 @@ fn family(dir: &Path, device: &Device) -> Result<Vec<Case>, EngineError> {
     match json["family"].as_str().unwrap_or_default() {
         "schedulers" => Ok(schedulers::check(&Reference::read(dir)?)),
         name if stable_diffusion::FAMILIES.contains(&name) => {
-            stable_diffusion::check(dir, &Reference::read(dir)?, device.backend()?)
+            stable_diffusion::check(dir, &Reference::read(dir)?, device.backend()?, device.element())
         }
         name => Ok(not_offered(name, &json)),
     }

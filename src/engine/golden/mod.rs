@@ -7,8 +7,10 @@ pub mod committed;
 pub mod digest;
 pub mod folder;
 pub mod reference;
+mod replayed;
 pub mod schedulers;
 pub mod stable_diffusion;
+pub mod tolerance;
 
 pub use folder::{Verdict, check};
 pub use reference::{Reference, Tensor};

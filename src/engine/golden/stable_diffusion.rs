@@ -1,11 +1,15 @@
 //! The families `sd15` and `sd15-inpaint`: every recorded call of a network by itself, then the whole run with the recorded
 //! noise. Knows the layout of those recordings; knows no arithmetic.
 
-use super::{Case, Outcome, Reference, Stage, Tensor, digest};
+use super::{
+    Case, Outcome, Reference, Stage, Tensor, digest,
+    replayed::Replayed,
+    tolerance::{self, NETWORK, Of, WHOLE},
+};
 use crate::{
     EngineError, Step,
+    device::Element,
     guidance::Guidance,
-    noise::{Draw, NoiseSource},
     ops::{Backend, Buf, Shape},
     pipelines::stable_diffusion::{Job, Parts, StableDiffusion},
     plan::{Graph, Planner},
@@ -17,14 +21,10 @@ use crate::{
 };
 use protocol::Problem;
 use serde_json::Value;
-use std::{collections::VecDeque, ops::ControlFlow, path};
+use std::{ops::ControlFlow, path};
 
 /// The families that are compared here.
 pub const FAMILIES: [&str; 2] = ["sd15", "sd15-inpaint"];
-/// Allowed difference of one network, as a share of the largest value.
-pub const NETWORK: f64 = 1e-4;
-/// Allowed difference of a whole run.
-pub const WHOLE: f64 = 1e-3;
 /// Allowed mean difference of a picture that was made with nothing put right on the way.
 const ADRIFT: f64 = 1e-2;
 /// A difference that networks of f32 have at least.
@@ -34,8 +34,13 @@ const EXACT: f64 = 0.0;
 /// Pictures of 8 bits may differ by one, where a value lies on the border of two.
 const ONE_LEVEL: f64 = 1.01 / 255.0;
 
-/// Every case of the recording in `dir`, on this device.
-pub fn check(dir: &path::Path, reference: &Reference, backend: Box<dyn Backend>) -> Result<Vec<Case>, EngineError> {
+/// Every case of the recording in `dir`, by a backend that keeps numbers as `element`.
+pub fn check(
+    dir: &path::Path,
+    reference: &Reference,
+    backend: Box<dyn Backend>,
+    element: Element,
+) -> Result<Vec<Case>, EngineError> {
     let parts = Parts::of_folder(&Folder::Disk(dir.join("pipeline")))?;
     let mut model = StableDiffusion::load(parts, backend, &mut |_, _| ControlFlow::Continue(()))?;
     let case = |name: &str, found: Result<Vec<Stage>, EngineError>| Case {
@@ -46,9 +51,13 @@ pub fn check(dir: &path::Path, reference: &Reference, backend: Box<dyn Backend>)
     let mut cases = vec![case("tokenizer", tokens(reference, &model.tokenizer))];
     for (name, recorded) in reference.cases() {
         let class = recorded["scheduler"].as_str().unwrap_or_default();
+        let not_offered = |what: String| Case { outcome: Outcome::NotOffered(what), ..case(name, Ok(Vec::new())) };
         cases.push(match Class::from_name(class) {
-            Some(class) => case(name, compare(&mut model, reference, recorded, class)),
-            None => Case { outcome: Outcome::NotOffered(class.into()), ..case(name, Ok(Vec::new())) },
+            Some(_) if !tolerance::knows(reference, element) => {
+                not_offered(format!("{}: how far the reference is in it is not recorded", element.suffix()))
+            }
+            Some(class) => case(name, compare(&mut model, reference, recorded, class, element)),
+            None => not_offered(class.into()),
         });
     }
     Ok(cases)
@@ -73,6 +82,7 @@ fn compare(
     reference: &Reference,
     recorded: &Value,
     class: Class,
+    element: Element,
 ) -> Result<Vec<Stage>, EngineError> {
     let events = recorded["trace"].as_array().ok_or_else(|| bad("no trace"))?;
     let call = &recorded["call"];
@@ -87,15 +97,16 @@ fn compare(
     // 2. Every call of a network, with the recorded inputs.
     let mut rounding = ROUNDING;
     for event in events.iter().filter(|e| e["ev"] == "call") {
-        if let Some(stage) = network(model, reference, event)? {
+        if let Some(mut stage) = network(model, reference, event)? {
+            stage.tolerance = tolerance::of_half(event, Of::Network, element).unwrap_or(NETWORK);
             rounding = rounding.max(stage.worst.min(NETWORK));
             stages.push(stage);
         }
     }
     // 3. The whole run, step by step and then by itself.
     let job = job(model, reference, recorded, class, (&prompts, &negative))?;
-    stages.extend(whole(model, reference, &job, events)?);
-    stages.extend(alone(model, reference, &job, events, rounding)?);
+    stages.extend(whole(model, reference, &job, events, element)?);
+    stages.extend(alone(model, reference, &job, events, (rounding, element))?);
     Ok(stages)
 }
 
@@ -258,7 +269,15 @@ fn job(
 }
 
 /// The whole run with the recorded noise, each step begun with the recorded latents.
-fn whole(model: &mut StableDiffusion, reference: &Reference, job: &Job, events: &[Value]) -> Result<Vec<Stage>, EngineError> {
+fn whole(
+    model: &mut StableDiffusion,
+    reference: &Reference,
+    job: &Job,
+    events: &[Value],
+    element: Element,
+) -> Result<Vec<Stage>, EngineError> {
+    let allowed = |event: &Value| tolerance::of_half(event, Of::Run, element).unwrap_or(WHOLE);
+    let most: Vec<f64> = steps(events).map(allowed).collect();
     let on_step = &mut |_: Step<'_>| ControlFlow::Continue(());
     let steps = steps(events).map(|step| reference.tensor(&step["out"]["prev_sample"]).map(Tensor::channels_last));
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
@@ -266,7 +285,8 @@ fn whole(model: &mut StableDiffusion, reference: &Reference, job: &Job, events: 
     let mut watch = |found: Vec<f32>| {
         let i = stages.len();
         let expected = steps.get(i).cloned();
-        stages.push(Stage::compare(format!("run: step {i}"), &found, expected.as_deref().unwrap_or_default(), WHOLE));
+        let most = most.get(i).copied().unwrap_or(WHOLE);
+        stages.push(Stage::compare(format!("run: step {i}"), &found, expected.as_deref().unwrap_or_default(), most));
         expected
     };
     let found = model.run(job, &mut Replayed::new(reference, events)?, on_step, Some(&mut watch))?.concat();
@@ -274,7 +294,7 @@ fn whole(model: &mut StableDiffusion, reference: &Reference, job: &Job, events: 
         return Err(bad(&format!("{} evaluations where {} were recorded", stages.len(), steps.len())));
     }
     if let Some(event) = decoding(events) {
-        stages.push(reference.compare("run: decoded", &found, &event["out"]["0"], WHOLE)?);
+        stages.push(reference.compare("run: decoded", &found, &event["out"]["0"], allowed(event))?);
     }
     if let Some(event) = events.iter().find(|e| e["ev"] == "final") {
         let expected: Vec<f32> = reference.tensor(&event["out"]["images"])?.values.iter().map(|x| x / 255.0).collect();
@@ -304,7 +324,7 @@ fn alone(
     reference: &Reference,
     job: &Job,
     events: &[Value],
-    rounding: f64,
+    (rounding, element): (f64, Element),
 ) -> Result<Vec<Stage>, EngineError> {
     let mut run = |moved: f64| {
         let mut passed = Vec::new();
@@ -321,14 +341,16 @@ fn alone(
     let found = run(0.0)?;
     let told = steps(events).map(|e| (e, "prev_sample")).chain(decoding(events).map(|e| (e, "0")));
     let told: Vec<(&Value, &str)> = told.collect();
-    let carried = match told.iter().all(|(event, _)| event["rounding"].is_number()) {
+    let half = |event: &Value| tolerance::of_half(event, Of::Alone, element);
+    let carried = match told.iter().all(|(event, _)| event["rounding"].is_number() || half(event).is_some()) {
         true => found.clone(),
         false => run(rounding)?,
     };
     let stage = |(i, (event, out)): (usize, &(&Value, &str))| {
         let spread = event["rounding"].as_f64().unwrap_or_else(|| Stage::compare("", &carried[i], &found[i], WHOLE).worst);
         let name = if *out == "0" { "alone: decoded".into() } else { format!("alone: step {i}") };
-        reference.compare(name, &found[i], &event["out"][*out], WHOLE.max(2.0 * spread))
+        let most = half(event).unwrap_or(WHOLE.max(2.0 * spread));
+        reference.compare(name, &found[i], &event["out"][*out], most)
     };
     let mut stages = told.iter().enumerate().map(stage).collect::<Result<Vec<_>, _>>()?;
     // Where a run carries differences far, the largest says little. A digest has no mean difference to offer.
@@ -343,43 +365,6 @@ fn shifted(values: &[f32], share: f64, run: usize) -> Vec<f32> {
     let by = (share * values.iter().fold(0.0f64, |most, v| most.max(f64::from(v.abs())))) as f32;
     let signs = digest::seed(&format!("shifted {run}"));
     (0..).zip(values).map(|(i, v)| if digest::word(signs, i) & 1 == 0 { v + by } else { v - by }).collect()
-}
-
-/// The recorded draws, by what they were for.
-struct Replayed {
-    latents: VecDeque<Vec<f32>>,
-    posteriors: VecDeque<Vec<f32>>,
-    steps: VecDeque<Vec<f32>>,
-}
-
-impl Replayed {
-    fn new(reference: &Reference, events: &[Value]) -> Result<Replayed, EngineError> {
-        let mut replayed = Replayed { latents: VecDeque::new(), posteriors: VecDeque::new(), steps: VecDeque::new() };
-        for event in events.iter().filter(|e| e["ev"] == "rng") {
-            let values = reference.tensor(&event["out"])?.channels_last();
-            match event["by"].as_str().unwrap_or_default() {
-                "prepare_latents" => replayed.latents.push_back(values),
-                "sample" => replayed.posteriors.push_back(values),
-                _ => replayed.steps.push_back(values),
-            }
-        }
-        Ok(replayed)
-    }
-}
-
-impl NoiseSource for Replayed {
-    fn fill(&mut self, draw: Draw, out: &mut [f32]) {
-        let values = match draw {
-            Draw::Latents => self.latents.pop_front(),
-            Draw::Posterior => self.posteriors.pop_front(),
-            // The picture itself, where it was encoded at all, was encoded before the masked one.
-            Draw::MaskedPosterior => self.posteriors.pop_back(),
-            Draw::Step(_) => self.steps.pop_front(),
-        };
-        // A draw that was not recorded shows as a difference, not as a panic.
-        let values = values.filter(|v| v.len() == out.len());
-        out.copy_from_slice(&values.unwrap_or_else(|| vec![f32::NAN; out.len()]));
-    }
 }
 
 fn bad(what: &str) -> EngineError {

@@ -9,7 +9,10 @@ are added up; that sum, less 131070, over 37837, is about a standard normal devi
 tensor's scale and added to its offset. Both are written into `weights.json`, with the extents. Large results are kept as
 a digest: some elements, and sums of all elements under signs from the same generator. Each step and the decoded picture
 also say how far the same run in f64 is away from it (`rounding`, a share of the largest value): no other program can
-be expected to come closer.
+be expected to come closer. `halves` says the same of the reference's own f16 and bf16, measured as the engine measures
+itself: a network by itself with what is recorded (`network`), a step or picture of a run whose latents are put right
+after each step (`run`), and of one where nothing is (`alone`). How far the last one drifts is luck, so it is the
+furthest of some runs, whose noise is moved by what the type rounds away.
 """
 import copy, inspect, json, os, sys
 
@@ -25,6 +28,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 HERE = os.path.dirname(os.path.abspath(__file__))
 TEXT = os.path.join(HERE, "..", "text")
 WIDTH, HEIGHT = 80, 64          # 10 x 8 latents: odd extents further down
+HALVES = {"f16": torch.float16, "bf16": torch.bfloat16}
+RUNS = 8                        # of a half type, of which the furthest counts
 FULL, SAMPLES, SUMS = 1300, 200, 12
 
 
@@ -116,6 +121,19 @@ def cases(inpaint):
     yield "inpaint_ddim", StableDiffusionInpaintPipeline, diffusers.DDIMScheduler(**ddim), dict(base, **size, image=image, mask_image=mask, strength=0.75)
 
 
+def digested(key, value):
+    last = value.permute(0, 2, 3, 1) if value.ndim == 4 else value
+    flat = last.reshape(-1).double().numpy()
+    n = len(flat)
+    at = words(key + "/samples", SAMPLES) % np.uint64(n)
+    sums = []
+    for k in range(SUMS):
+        signs = 1.0 - 2.0 * (words("%s/signs %d" % (key, k), n) & np.uint64(1)).astype(np.float64)
+        sums.append(float((flat * signs).sum()))
+    return dict(dims=list(value.shape), largest=float(np.abs(flat).max()), mean=float(flat.mean()), deviation=float(flat.std()),
+                samples=[float(np.float32(v)) for v in flat[at.astype(np.int64)]], sums=sums)
+
+
 class Recording:
     def __init__(self):
         self.tensors, self.digests, self.trace = {}, {}, []
@@ -128,17 +146,20 @@ class Recording:
         return self.digest("t%d" % (len(self.tensors) + len(self.digests)), value)
 
     def digest(self, key, value):
-        last = value.permute(0, 2, 3, 1) if value.ndim == 4 else value
-        flat = last.reshape(-1).double().numpy()
-        n = len(flat)
-        at = words(key + "/samples", SAMPLES) % np.uint64(n)
-        sums = []
-        for k in range(SUMS):
-            signs = 1.0 - 2.0 * (words("%s/signs %d" % (key, k), n) & np.uint64(1)).astype(np.float64)
-            sums.append(float((flat * signs).sum()))
-        self.digests[key] = dict(dims=list(value.shape), largest=float(np.abs(flat).max()), mean=float(flat.mean()), deviation=float(flat.std()),
-                                 samples=[float(np.float32(v)) for v in flat[at.astype(np.int64)]], sums=sums)
+        self.digests[key] = digested(key, value)
         return key
+
+    def distance(self, key, value):
+        """How far a value is from the recorded one, as a share of the largest, as the engine measures it."""
+        if key in self.tensors:
+            wanted = self.tensors[key].double()
+            return float((value.double() - wanted).abs().max() / wanted.abs().max())
+        wanted, found = self.digests[key], digested(key, value)
+        root = value.numel() ** 0.5
+        apart = [abs(found[k] - wanted[k]) for k in ("largest", "mean", "deviation")]
+        apart += [abs(a - b) for a, b in zip(found["samples"], wanted["samples"])]
+        apart += [abs(a - b) / root for a, b in zip(found["sums"], wanted["sums"])]
+        return max(apart) / wanted["largest"]
 
     def full(self, value):
         for key, tensor in self.tensors.items():
@@ -149,32 +170,42 @@ class Recording:
         return key
 
 
-def precise(name, kind, scheduler, call, parts):
-    """Latents after each step, and decoded pictures, of the same call in f64."""
-    parts = {who: copy.deepcopy(part).double() if isinstance(part, torch.nn.Module) else part for who, part in parts.items()}
+def cast(value, dtype):
+    return value.to(dtype) if torch.is_tensor(value) and torch.is_floating_point(value) else value
+
+
+def again(name, kind, scheduler, call, parts, dtype, instead=(), run=0):
+    """Latents after each step, and decoded pictures, of the same call in another type. `instead` of the latents after a
+    step, where there are any, the run goes on with these. Every `run` but the first has its noise moved by half a last place."""
+    parts = {who: copy.deepcopy(part).to(dtype) if isinstance(part, torch.nn.Module) else part for who, part in parts.items()}
     pipe = kind(**parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
-    passed, draws = [], [0]
+    passed, draws, instead = [], [0], list(instead)
 
     def draw(shape, *_, **__):
         noise = generated("%s/draw %d" % (name, draws[0]), list(shape))
+        if run:
+            signs = torch.sign(generated("%s/draw %d, run %d" % (name, draws[0], run), list(shape)))
+            noise = noise * (1 + signs * torch.finfo(dtype).eps / 2)
         draws[0] += 1
-        return noise.double()
+        return noise.to(dtype)
 
-    def keep(owner, attribute):
+    def keep(owner, attribute, put_right):
         inner = getattr(owner, attribute)
 
         def outer(*args, **kwargs):
             out = inner(*args, **kwargs)
             passed.append(out[0].detach().clone())
+            if put_right and instead:
+                return (instead.pop(0).to(dtype),) + tuple(out[1:])
             return out
 
         outer.__signature__ = inspect.signature(inner)
         setattr(owner, attribute, outer)
 
     replace_draws(draw)
-    keep(pipe.vae, "decode")
-    keep(pipe.scheduler, "step")
+    keep(pipe.vae, "decode", False)
+    keep(pipe.scheduler, "step", True)
     with torch.no_grad():
         pipe(**call, output_type="np")
     return passed
@@ -186,8 +217,17 @@ def replace_draws(draw):
             module.randn_tensor = draw
 
 
+def only(out):
+    (key,) = out.values()
+    return key
+
+
+def own(event, half):
+    return event.setdefault("halves", {}).setdefault(half, {})
+
+
 def record(recording, name, kind, scheduler, call, parts):
-    trace, draws, passed = [], [0], []
+    trace, draws, passed, networks = [], [0], [], []
     pipe = kind(**parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
 
@@ -210,6 +250,8 @@ def record(recording, name, kind, scheduler, call, parts):
             found = event(n, args, kwargs, out)
             if found:
                 trace.append(dict(dict(ev="call", who=who, n=n), **found))
+                if "out" in found and who != "scheduler":
+                    networks.append((trace[-1], owner, attribute, args, kwargs))
             return out
 
         outer.__signature__ = inspect.signature(inner)
@@ -255,10 +297,25 @@ def record(recording, name, kind, scheduler, call, parts):
     for owner, attribute in undo:
         delattr(owner, attribute)
     told = [event for event in trace if event["ev"] == "step" or event.get("who") == "vae.decode"]
-    exact = precise(name, kind, type(scheduler).from_config(scheduler.config), real, parts)
+    exact = again(name, kind, type(scheduler).from_config(scheduler.config), real, parts, torch.float64)
     assert len(told) == len(passed) == len(exact)
     for event, single, double in zip(told, passed, exact):
         event["rounding"] = float((single.double() - double).abs().max() / single.abs().max())
+    recorded = [value for event, value in zip(told, passed) if event["ev"] == "step"]
+    for half, dtype in HALVES.items():
+        for event, owner, attribute, args, kwargs in networks:
+            network = copy.deepcopy(owner).to(dtype)
+            with torch.no_grad():
+                out = getattr(network, attribute)(*[cast(a, dtype) for a in args], **{k: cast(a, dtype) for k, a in kwargs.items()})
+            first = out[0] if isinstance(out, tuple) else getattr(out, "latent_dist", out)
+            found = first.parameters if hasattr(first, "parameters") else first if torch.is_tensor(first) else first[0]
+            own(event, half)["network"] = recording.distance(only(event["out"]), found)
+        for how, instead, runs in (("run", recorded, 1), ("alone", (), RUNS)):
+            for run in range(runs):
+                found = again(name, kind, type(scheduler).from_config(scheduler.config), real, parts, dtype, instead, run)
+                for event, value in zip(told, found, strict=True):
+                    far = recording.distance(only(event["out"]), value)
+                    own(event, half)[how] = max(far, own(event, half).get(how, 0.0))
     config = {k: v for k, v in dict(scheduler.config).items() if not k.startswith("_") and v == v and v not in (float("inf"), -float("inf"))}
     plain = {k: v for k, v in call.items() if k not in inputs}
     return dict(scheduler=type(scheduler).__name__, scheduler_config=config, call=plain, inputs=inputs, trace=trace)
