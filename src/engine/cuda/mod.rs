@@ -50,6 +50,9 @@ pub struct CudaBackend {
     /// The ends of the programs that were sent and not seen done.
     sent: VecDeque<Mark>,
     lost: Lost,
+    /// Products have tiles of another size than was chosen, which changes no bit.
+    #[cfg(test)]
+    other_tiles: bool,
 }
 
 /// The memory of a plan, and the graphs that name its addresses.
@@ -63,7 +66,17 @@ impl CudaBackend {
     /// A GPU that keeps matrices and what lies between two operations as `element`. `make_room` is asked once where the
     /// card is full.
     pub fn new(driver: Box<dyn Driver>, element: Element, make_room: Box<MakeRoom>) -> CudaBackend {
-        CudaBackend { driver, element, make_room, weights: Vec::new(), run: None, sent: VecDeque::new(), lost: stumble }
+        CudaBackend {
+            driver,
+            element,
+            make_room,
+            weights: Vec::new(),
+            run: None,
+            sent: VecDeque::new(),
+            lost: stumble,
+            #[cfg(test)]
+            other_tiles: false,
+        }
     }
 
     /// What happens when the card fails in the middle of a run, in place of a panic.
@@ -105,6 +118,8 @@ impl CudaBackend {
         let Run { layout, base, .. } = self.run.as_ref().expect("operations run on a reserved plan");
         let places = Places { element: self.element, layout, base: *base, weights: &self.weights };
         for launch in launches(&places) {
+            #[cfg(test)]
+            let launch = if self.other_tiles { product::with_other_tile(launch) } else { launch };
             if launch.blocks.0 > 0 && launch.blocks.1 > 0 {
                 sure(self.lost, self.driver.launch(&launch));
             }

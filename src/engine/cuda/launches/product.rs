@@ -6,8 +6,10 @@ use crate::ops::{Activation, Conv2d, Linear, Shape};
 
 /// Rows and columns of a block, as `product.cu` has them.
 const TILE: usize = 64;
-/// Rows of a block, and columns with gates, as `product_mma.cu` has them.
-const LINES: usize = 128;
+/// Rows and columns of a block, as `product_mma.cu` has them; half the columns with gates. All add up in the same order.
+const TILES: [usize; 2] = [64, 128];
+/// Multiprocessors that have to be kept busy. Cards that such networks run on have 108 (A100) to 132 (H100) and more.
+const MULTIPROCESSORS: usize = 108;
 
 pub(in super::super) fn linear(places: &Places<'_>, op: &Linear) -> Launch {
     // Rows of all pictures are the pixels of one line.
@@ -70,25 +72,63 @@ fn plain(from: Shape, to: Shape, kernel: usize) -> args::Product {
     }
 }
 
-/// A kernel, and the rows and columns of its blocks. On tensor cores go half types whose rows of operands are whole chunks. The
-/// layer alone decides, and never the number of rows: the kernels add up in different orders.
-fn kernel(element: Element, depth: usize, gates: bool) -> (&'static str, usize, usize) {
-    match (element != Element::F32 && depth.is_multiple_of(CHUNK), gates) {
-        (false, false) => ("product", TILE, TILE),
-        (false, true) => ("product_geglu", TILE, TILE),
-        (true, false) => ("product_mma", LINES, LINES),
-        (true, true) => ("product_geglu_mma", LINES, LINES / 2),
+/// Whether a layer's products are for tensor cores: those of half types whose rows of operands are whole chunks. The layer alone
+/// decides, and never the number of rows: these kernels and the plain ones add up in different orders.
+fn on_tensor_cores(element: Element, depth: usize) -> bool {
+    element != Element::F32 && depth.is_multiple_of(CHUNK)
+}
+
+/// Blocks across and down for so many rows and columns, of a tile with so many lines.
+fn blocks(rows: usize, cols: usize, gates: bool, lines: usize) -> (usize, usize) {
+    let across = if gates { lines / 2 } else { lines };
+    (rows.div_ceil(lines), cols.div_ceil(across))
+}
+
+/// The lines of the tile that is through first. Rows may choose here, because tiles of all sizes give the same bits.
+///
+/// What counts is the multiprocessor with the most tiles. A small one has a quarter of a large one's work and takes 3/8 of its
+/// time: 8 warps load a slice's operands in 192 turns of shared memory, where the large one multiplies for 512 turns.
+fn tile(rows: usize, cols: usize, gates: bool) -> usize {
+    let [small, large] = TILES.map(|lines| {
+        let (down, across) = blocks(rows, cols, gates, lines);
+        (down * across).div_ceil(MULTIPROCESSORS)
+    });
+    TILES[usize::from(8 * large <= 3 * small)]
+}
+
+/// The kernel on tensor cores with a tile of so many lines.
+fn kernel(gates: bool, lines: usize) -> &'static str {
+    match (gates, lines == TILES[0]) {
+        (false, true) => "product_mma_64",
+        (false, false) => "product_mma_128",
+        (true, true) => "product_geglu_mma_64",
+        (true, false) => "product_geglu_mma_128",
     }
 }
 
 fn launch(places: &Places<'_>, gates: bool, args: &args::Product) -> Launch {
-    let (kernel, down, across) = kernel(places.element, args.depth as usize, gates);
+    let (rows, cols) = (args.pictures as usize * args.to_h as usize * args.to_w as usize, args.cols as usize);
+    // The kernels count rows in 32 bits, and those of the last block go beyond the last.
+    assert!(rows + TILES[1] < u32::MAX as usize, "{rows} rows are more than a product takes");
+    if !on_tensor_cores(places.element, args.depth as usize) {
+        let kernel = if gates { "product_geglu" } else { "product" };
+        return places.blocks(kernel, (rows.div_ceil(TILE), cols.div_ceil(TILE)), args);
+    }
     // Buffers begin at multiples of a chunk, and so do their pictures where a row is whole chunks.
-    assert!(down == TILE || (args.x.holds_chunks() && args.weight.is_multiple_of(16)), "operands lie between two chunks");
+    assert!(args.x.holds_chunks() && args.weight.is_multiple_of(16), "operands lie between two chunks");
+    let lines = tile(rows, cols, gates);
+    places.blocks(kernel(gates, lines), blocks(rows, cols, gates, lines), args)
+}
+
+/// A product on tensor cores with the tile of the other size; all else as it is.
+#[cfg(test)]
+pub(in super::super) fn with_other_tile(launch: Launch) -> Launch {
+    let gates = launch.kernel.starts_with("product_geglu");
+    let Some(at) = TILES.iter().position(|lines| kernel(gates, *lines) == launch.kernel) else { return launch };
+    let args: &args::Product = bytemuck::from_bytes(bytemuck::cast_slice(&launch.args));
     let rows = args.pictures as usize * args.to_h as usize * args.to_w as usize;
-    // The kernel counts rows in 32 bits, and those of the last block go beyond the last.
-    assert!(rows + down < u32::MAX as usize, "{rows} rows are more than a product takes");
-    places.blocks(kernel, (rows.div_ceil(down), (args.cols as usize).div_ceil(across)), args)
+    let lines = TILES[1 - at];
+    Launch::new(kernel(gates, lines), launch.element, blocks(rows, args.cols as usize, gates, lines), args)
 }
 
 #[cfg(test)]
@@ -96,13 +136,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn type_and_depth_choose_the_kernel() {
-        for (depth, on_tensor_cores) in [(3, false), (4, false), (8, true), (320, true), (324, false), (2560, true)] {
+    fn type_and_depth_choose_tensor_cores() {
+        for (depth, chosen) in [(3, false), (4, false), (8, true), (320, true), (324, false), (2560, true)] {
             for element in [Element::F16, Element::Bf16] {
-                assert_eq!(kernel(element, depth, false).0, if on_tensor_cores { "product_mma" } else { "product" });
-                assert_eq!(kernel(element, depth, true).0, if on_tensor_cores { "product_geglu_mma" } else { "product_geglu" });
+                assert_eq!(on_tensor_cores(element, depth), chosen);
             }
-            assert_eq!(kernel(Element::F32, depth, false), ("product", 64, 64));
+            assert!(!on_tensor_cores(Element::F32, depth));
         }
+    }
+
+    #[test]
+    fn small_pictures_and_few_columns_have_small_tiles() {
+        // 8 x 8 and 16 x 16 pixels twice, 32 x 32 twice, 64 x 64 twice, and a picture of 512 x 512 with its three channels.
+        for (rows, cols, lines) in [
+            (128, 1280, 64),
+            (512, 1280, 64),
+            (2048, 640, 128),
+            (8192, 320, 128),
+            (512 * 512, 128, 128),
+            (512 * 512, 3, 64),
+            (2, 1280, 64),
+        ] {
+            assert_eq!(tile(rows, cols, false), lines, "{rows} x {cols}");
+        }
+        for (rows, cols, lines) in [(128, 5120, 128), (64, 5120, 64), (8192, 1280, 128), (77, 64, 64)] {
+            assert_eq!(tile(rows, cols, true), lines, "{rows} x {cols}");
+        }
+    }
+
+    #[test]
+    fn tiles_cover_all_rows_and_columns() {
+        assert_eq!(blocks(129, 128, false, 128), (2, 1));
+        assert_eq!(blocks(64, 65, false, 64), (1, 2));
+        assert_eq!(blocks(1, 65, true, 128), (1, 2));
+        assert_eq!(blocks(65, 32, true, 64), (2, 1));
     }
 }

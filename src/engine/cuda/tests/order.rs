@@ -67,7 +67,7 @@ fn a_program_is_captured_once_and_replayed() {
         backend.run(&net.program.ops, &mut go_on).unwrap();
     }
     let state = double.state();
-    let kernels = ["group_norm_moments", "group_norm_factors", "group_norm", "product_mma", "copy"];
+    let kernels = ["group_norm_moments", "group_norm_factors", "group_norm", "product_mma_64", "copy"];
     assert_eq!(state.kernels(), kernels);
     let rest: Vec<&Call> = state.calls.iter().filter(|c| !matches!(c, Call::Launch(_))).collect();
     let Call::EndCapture(graph) = *rest[1] else { panic!("{rest:?}") };
@@ -95,8 +95,8 @@ fn launches_name_their_buffers() {
     assert_eq!((norm.n, norm.pixels, norm.channels, norm.groups, norm.silu), (2, 45, INPUTS as u32, 4, 1));
     assert_eq!((product.to_w, product.depth, product.cols, product.kernel), (90, INPUTS as u32, OUT as u32, 1));
     assert_eq!((product.bias, product.shift.at, product.residual.at), (0, 0, 0));
-    // 90 rows and 70 columns in tiles of 128.
-    assert_eq!((launches[3].blocks, launches[3].entry().as_str()), ((1, 1), "product_mma_bf16"));
+    // 90 rows and 70 columns in tiles of 64.
+    assert_eq!((launches[3].blocks, launches[3].entry().as_str()), ((2, 2), "product_mma_64_bf16"));
     assert_eq!(launches[1].blocks, (2 * 4, 1));
     assert_eq!(copy.count as usize, net.y.len());
 }
