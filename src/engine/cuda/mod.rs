@@ -208,6 +208,8 @@ impl Backend for CudaBackend {
 
     fn scratch_len(&self, op: &Op) -> usize {
         match op {
+            Op::Linear(op) => product::linear_scratch(self.element, op),
+            Op::Conv2d(op) => product::conv2d_scratch(self.element, op),
             Op::GroupNorm(op) => norm::group_norm_scratch(op.x.shape),
             _ => 0,
         }
@@ -270,11 +272,11 @@ impl Backend for CudaBackend {
     }
 
     fn linear(&mut self, op: &ops::Linear) {
-        self.send(|p| [product::linear(p, op)]);
+        self.send(|p| product::linear(p, op));
     }
 
     fn conv2d(&mut self, op: &ops::Conv2d) {
-        self.send(|p| [product::conv2d(p, op)]);
+        self.send(|p| product::conv2d(p, op));
     }
 
     fn group_norm(&mut self, op: &ops::GroupNorm) {

@@ -22,7 +22,12 @@ struct ProductArgs {
     // The picture enlarged: its rows and columns, and what an index is multiplied with to find the nearest one.
     u32 height, width;
     float down, across;
-    u32 act, unused;
+    u32 act;
+    // Parts of a sum, by a block each, and slices of operands that a part has (the last may have fewer).
+    u32 parts, part;
+    u32 unused;
+    // [parts, pictures, to_h, to_w, cols], where there are several
+    float* sums;
 };
 
 // The row (or column) of a picture of `from` that is nearest to row i of the same picture enlarged to `to`.

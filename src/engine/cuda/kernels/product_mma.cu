@@ -1,5 +1,6 @@
 // Linear layers and convolutions of half types on tensor cores, for operands that come in whole chunks. Slices of operands
-// travel to shared memory while the slices before them are multiplied. Knows no other operation.
+// travel to shared memory while the slices before them are multiplied. Several blocks may have a part of a sum each, and
+// another kernel adds the parts up in their order. Knows no other operation.
 #include "mma.cuh"
 #include "product.cuh"
 
@@ -55,8 +56,16 @@ template <u32 LINES> struct ProductFeed {
     bool known[FILLS];
 };
 
-template <u32 LINES, u32 HALVES> DEVICE ProductFeed<LINES> begin_feed(const ProductArgs& args, u32 top, u32 left) {
+// Slices of a tap.
+DEVICE u32 slices_of_tap(const ProductArgs& args) { return (args.depth + DEEP * CHUNK - 1) / (DEEP * CHUNK); }
+
+// From slice `first` on.
+template <u32 LINES, u32 HALVES> DEVICE ProductFeed<LINES> begin_feed(const ProductArgs& args, u32 top, u32 left, u32 first) {
     ProductFeed<LINES> feed = {};
+    const u32 tap = first / slices_of_tap(args), taps = args.kernel * args.kernel;
+    feed.down = tap / args.kernel;
+    feed.across = tap % args.kernel;
+    feed.first = first % slices_of_tap(args) * (DEEP * CHUNK);
     feed.line = threadIdx.x / DEEP;
     feed.chunk = threadIdx.x % DEEP;
     UNROLL
@@ -64,7 +73,8 @@ template <u32 LINES, u32 HALVES> DEVICE ProductFeed<LINES> begin_feed(const Prod
         const u32 line = feed.line + i * FILL, half = line / (LINES / HALVES), col = left + line % (LINES / HALVES);
         feed.pixels[i] = pixel(args, top + line);
         feed.known[i] = col < args.cols;
-        feed.weight[i] = (static_cast<u64>(half) * args.cols + col) * args.kernel * args.kernel * args.depth;
+        feed.inside[i] = operands(args, feed.pixels[i], feed.down, feed.across, feed.x[i]);
+        feed.weight[i] = ((static_cast<u64>(half) * args.cols + col) * taps + tap) * args.depth;
     }
     return feed;
 }
@@ -128,11 +138,23 @@ template <class T, u32 LINES> DEVICE void multiply_slice(const ProductSlice<LINE
     }
 }
 
+// The part of the sums that a block has, and the first of its columns.
+struct Share {
+    u32 part, left;
+};
+
+template <u32 LINES, u32 HALVES> DEVICE Share my_share(const ProductArgs& args) {
+    constexpr u32 WIDTH = LINES / HALVES;
+    const u32 across = (args.cols + WIDTH - 1) / WIDTH;
+    return Share{blockIdx.y / across, blockIdx.y % across * WIDTH};
+}
+
 // What follows the product, by threads that have neighbouring columns. The sums come through shared memory in two halves.
 template <class T, u32 LINES, u32 HALVES>
 DEVICE void finish_all(const ProductArgs& args, MmaTiles<LINES>& tiles, const WarpSums<LINES>& sums) {
     constexpr u32 WIDTH = LINES / HALVES, ROWS = Tile<LINES>::WARP_ROWS;
-    const u32 lane = my_lane(), column = threadIdx.x % WIDTH, col = blockIdx.y * WIDTH + column;
+    const Share share = my_share<LINES, HALVES>(args);
+    const u32 lane = my_lane(), column = threadIdx.x % WIDTH, col = share.left + column;
     for (u32 half = 0; half < LINES / ROWS; half++) {
         // Nobody multiplies or reads any more.
         barrier();
@@ -152,19 +174,28 @@ DEVICE void finish_all(const ProductArgs& args, MmaTiles<LINES>& tiles, const Wa
         barrier();
         const u32 first = blockIdx.x * LINES + half * ROWS, rows = args.pictures * args.to_h * args.to_w;
         for (u32 line = threadIdx.x / WIDTH; line < ROWS; line += THREADS / WIDTH) {
-            if (first + line < rows && col < args.cols) {
-                finish<T>(args, first + line, col, tiles.sums[line][column], tiles.sums[line][column + LINES - WIDTH]);
+            if (first + line >= rows || col >= args.cols) {
+                continue;
+            }
+            const float sum = tiles.sums[line][column];
+            // Gates are in one block with their columns, and are never in parts.
+            if (HALVES == 2 || args.parts == 1) {
+                finish<T>(args, first + line, col, sum, tiles.sums[line][column + LINES - WIDTH]);
+            } else {
+                args.sums[(static_cast<u64>(share.part) * rows + first + line) * args.cols + col] = sum;
             }
         }
     }
 }
 
-// One block a tile, as in `product.cu`.
+// One block a tile, as in `product.cu`, or a part of its sums: blockIdx.y counts columns, then parts.
 template <class T, u32 LINES, u32 HALVES> DEVICE void multiply_mma(const ProductArgs& args) {
     constexpr u32 STAGES = Tile<LINES>::STAGES;
     SHARED(MmaTiles<LINES>, tiles);
-    const u32 slices = args.kernel * args.kernel * ((args.depth + DEEP * CHUNK - 1) / (DEEP * CHUNK));
-    ProductFeed<LINES> feed = begin_feed<LINES, HALVES>(args, blockIdx.x * LINES, blockIdx.y * (LINES / HALVES));
+    const Share share = my_share<LINES, HALVES>(args);
+    const u32 begin = share.part * args.part, all = args.kernel * args.kernel * slices_of_tap(args);
+    const u32 slices = begin + args.part < all ? args.part : all - begin;
+    ProductFeed<LINES> feed = begin_feed<LINES, HALVES>(args, blockIdx.x * LINES, share.left, begin);
     for (u32 slice = 0; slice < STAGES - 1; slice++) {
         if (slice < slices) {
             send<T>(args, feed, tiles.slices[slice]);
@@ -186,11 +217,25 @@ template <class T, u32 LINES, u32 HALVES> DEVICE void multiply_mma(const Product
     finish_all<T, LINES, HALVES>(args, tiles, sums);
 }
 
+// One thread a result of which there are parts.
+template <class T> DEVICE void product_sum(const ProductArgs& args) {
+    const u32 i = static_cast<u32>(my_element()), results = args.pictures * args.to_h * args.to_w * args.cols;
+    if (i >= results) {
+        return;
+    }
+    float sum = args.sums[i];
+    for (u32 part = 1; part < args.parts; part++) {
+        sum += args.sums[static_cast<u64>(part) * results + i];
+    }
+    finish<T>(args, i / args.cols, i % args.cols, sum, 0.0f);
+}
+
 template <class T> DEVICE void product_mma_64(const ProductArgs& args) { multiply_mma<T, 64, 1>(args); }
 template <class T> DEVICE void product_mma_128(const ProductArgs& args) { multiply_mma<T, 128, 1>(args); }
 template <class T> DEVICE void product_geglu_mma_64(const ProductArgs& args) { multiply_mma<T, 64, 2>(args); }
 template <class T> DEVICE void product_geglu_mma_128(const ProductArgs& args) { multiply_mma<T, 128, 2>(args); }
 
+KERNEL_OF_HALVES(product_sum, ProductArgs)
 KERNEL_OF_HALVES(product_mma_64, ProductArgs)
 KERNEL_OF_HALVES(product_mma_128, ProductArgs)
 KERNEL_OF_HALVES(product_geglu_mma_64, ProductArgs)

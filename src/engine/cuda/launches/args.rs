@@ -47,7 +47,9 @@ args! {
         stride: u32, pad: u32,
         height: u32, width: u32,
         down: f32, across: f32,
-        act: u32, unused: u32,
+        act: u32,
+        parts: u32, part: u32, unused: u32,
+        sums: u64,
     }
     /// `attention.cu`
     PackKv { dst: Operand, k: Operand, v: Operand, count: u64, tokens: u32, heads: u32, size: u32, unused: u32 }

@@ -27,7 +27,9 @@ fn linear() {
     let plain = [(2, 37, 45, 70), (1, 1, 17, 130), (3, 65, 20, 64), (1, 130, 3, 1)];
     // Half types on tensor cores: fewer slices than stages, many, part slices and tiles, and whole ones.
     let chunks = [(1, 1, 16, 130), (3, 65, 16, 64), (2, 37, 40, 70), (1, 130, 168, 129), (1, 128, 96, 128), (1, 3, 8, 1)];
-    for (n, rows, inputs, out) in plain.into_iter().chain(chunks) {
+    // Deep enough for parts, of which the last is shorter.
+    let parts = [(3, 2, 520, 9), (1, 70, 776, 66)];
+    for (n, rows, inputs, out) in plain.into_iter().chain(chunks).chain(parts) {
         let shape = Shape::sequence(n, rows, inputs);
         let with_bias = [weight(&[out, inputs], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         let x = Input::new(shape, 1);
@@ -61,6 +63,12 @@ fn conv2d() {
 
 #[test]
 fn conv2d_in_chunks() {
+    conv2d_of(16);
+}
+
+/// Two parts, and the second begins in the middle of a tap.
+#[test]
+fn conv2d_in_parts() {
     conv2d_of(40);
 }
 
@@ -84,7 +92,9 @@ fn conv2d_of(depth: usize) {
 fn conv2d_of_many_tiles() {
     let plain = [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)];
     let chunks = [(Shape::new(3, 5, 7, 136), 33, 1), (Shape::new(1, 12, 11, 72), 130, 3), (Shape::new(1, 1, 1, 8), 3, 3)];
-    for (s, out, kernel) in plain.into_iter().chain(chunks) {
+    // Many parts, and pictures that share tiles.
+    let parts = [(Shape::new(3, 3, 7, 264), 17, 3)];
+    for (s, out, kernel) in plain.into_iter().chain(chunks).chain(parts) {
         let weights = [weight(&[out, s.c, kernel, kernel], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         Case::new([Input::new(s, 1)], &weights)
             .check(&|g, x, w| g.conv2d(x[0], &Conv2d { weight: w[0], bias: Some(w[1]), kernel, out }));

@@ -102,6 +102,34 @@ fn launches_name_their_buffers() {
 }
 
 #[test]
+fn sums_in_parts_have_working_memory_and_are_added_up() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let (inputs, out) = (520, 9);
+    let numbers = vec![0; 4 * out * inputs];
+    let raw = RawWeight { name: "w", dtype: Dtype::F32, dims: &[out, inputs], bytes: &numbers };
+    let layer = Linear { weight: backend.weight(raw, WeightKind::Matrix).unwrap(), bias: None, out };
+    let mut planner = Planner::new();
+    let x = planner.keep(Shape::sequence(3, 2, inputs));
+    let program = planner.program("deep", &backend, |g| {
+        g.linear(x, &layer, Activation::None);
+    });
+    let plan = planner.finish();
+    // 17 slices of operands are two parts, of 6 rows each.
+    assert_eq!(plan.scratch(), 2 * 6 * out);
+    backend.reserve(&plan).unwrap();
+    backend.run(&program.ops, &mut go_on).unwrap();
+    let state = double.state();
+    assert_eq!(state.kernels(), ["product_mma_64", "product_sum"]);
+    let launches: Vec<_> = state.calls.iter().filter_map(|c| if let Call::Launch(l) = c { Some(l) } else { None }).collect();
+    let [product, sum] = [0, 1].map(|i| bytemuck::from_bytes::<args::Product>(bytemuck::cast_slice(&launches[i].args)));
+    assert_eq!((product, launches[0].blocks, launches[1].blocks), (sum, (1, 2), (1, 1)));
+    assert_eq!((product.parts, product.part, product.pictures, product.to_w), (2, 9, 1, 6));
+    let end = product.sums + 4 * plan.scratch() as u64;
+    assert_eq!(end - product.x.at, state.used() - 2 * (out * inputs) as u64);
+}
+
+#[test]
 fn a_run_takes_no_memory_and_waits_only_where_it_reads() {
     let double = Double::new(Kernels::Written);
     let mut backend = backend(&double);
