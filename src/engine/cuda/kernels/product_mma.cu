@@ -149,13 +149,38 @@ template <u32 LINES, u32 HALVES> DEVICE Share my_share(const ProductArgs& args) 
     return Share{blockIdx.y / across, blockIdx.y % across * WIDTH};
 }
 
-// What follows the product, by threads that have neighbouring columns. The sums come through shared memory in two halves.
+// What follows the product of some rows, from `first` on, by threads that have N neighbouring columns each.
+template <class T, u32 LINES, u32 HALVES, u32 N>
+DEVICE void finish_rows(const ProductArgs& args, const MmaTiles<LINES>& tiles, const Share& share, u32 first) {
+    constexpr u32 WIDTH = LINES / HALVES;
+    const u32 rows = args.pictures * args.to_h * args.to_w;
+    const u32 column = threadIdx.x % (WIDTH / N) * N, col = share.left + column;
+    for (u32 line = threadIdx.x / (WIDTH / N); line < Tile<LINES>::WARP_ROWS; line += THREADS / (WIDTH / N)) {
+        const u32 row = first + line;
+        if (row >= rows || col >= args.cols) {
+            continue;
+        }
+        Some<N> sum, gate;
+        UNROLL
+        for (u32 j = 0; j < N; j++) {
+            sum.x[j] = tiles.sums[line][column + j];
+            gate.x[j] = tiles.sums[line][column + j + LINES - WIDTH];
+        }
+        // Gates are in one block with their columns, and are never in parts.
+        if (HALVES == 2 || args.parts == 1) {
+            finish<T, N>(args, row, col, sum, gate);
+        } else {
+            narrow_some<float, N>(args.sums + (static_cast<u64>(share.part) * rows + row) * args.cols + col, sum);
+        }
+    }
+}
+
+// What follows the product. The sums come through shared memory in two halves.
 template <class T, u32 LINES, u32 HALVES>
 DEVICE void finish_all(const ProductArgs& args, MmaTiles<LINES>& tiles, const WarpSums<LINES>& sums) {
-    constexpr u32 WIDTH = LINES / HALVES, ROWS = Tile<LINES>::WARP_ROWS;
     const Share share = my_share<LINES, HALVES>(args);
-    const u32 lane = my_lane(), column = threadIdx.x % WIDTH, col = share.left + column;
-    for (u32 half = 0; half < LINES / ROWS; half++) {
+    const u32 lane = my_lane();
+    for (u32 half = 0; half < 2; half++) {
         // Nobody multiplies or reads any more.
         barrier();
         if (my_warp() / WARPS_ACROSS == half) {
@@ -172,18 +197,11 @@ DEVICE void finish_all(const ProductArgs& args, MmaTiles<LINES>& tiles, const Wa
             }
         }
         barrier();
-        const u32 first = blockIdx.x * LINES + half * ROWS, rows = args.pictures * args.to_h * args.to_w;
-        for (u32 line = threadIdx.x / WIDTH; line < ROWS; line += THREADS / WIDTH) {
-            if (first + line >= rows || col >= args.cols) {
-                continue;
-            }
-            const float sum = tiles.sums[line][column];
-            // Gates are in one block with their columns, and are never in parts.
-            if (HALVES == 2 || args.parts == 1) {
-                finish<T>(args, first + line, col, sum, tiles.sums[line][column + LINES - WIDTH]);
-            } else {
-                args.sums[(static_cast<u64>(share.part) * rows + first + line) * args.cols + col] = sum;
-            }
+        const u32 first = blockIdx.x * LINES + half * Tile<LINES>::WARP_ROWS;
+        if (args.each == CHUNK) {
+            finish_rows<T, LINES, HALVES, CHUNK>(args, tiles, share, first);
+        } else {
+            finish_rows<T, LINES, HALVES, 1>(args, tiles, share, first);
         }
     }
 }
@@ -217,18 +235,20 @@ template <class T, u32 LINES, u32 HALVES> DEVICE void multiply_mma(const Product
     finish_all<T, LINES, HALVES>(args, tiles, sums);
 }
 
-// One thread a result of which there are parts.
-template <class T> DEVICE void product_sum(const ProductArgs& args) {
-    const u32 i = static_cast<u32>(my_element()), results = args.pictures * args.to_h * args.to_w * args.cols;
+// Results of which there are parts.
+template <class T, u32 N> DEVICE void product_sum_of(const ProductArgs& args) {
+    const u64 results = static_cast<u64>(args.pictures * args.to_h * args.to_w) * args.cols, i = static_cast<u64>(my_thread()) * N;
     if (i >= results) {
         return;
     }
-    float sum = args.sums[i];
+    Some<N> sum = widen_some<float, N>(args.sums + i);
     for (u32 part = 1; part < args.parts; part++) {
-        sum += args.sums[static_cast<u64>(part) * results + i];
+        add(sum, widen_some<float, N>(args.sums + part * results + i));
     }
-    finish<T>(args, i / args.cols, i % args.cols, sum, 0.0f);
+    const u32 width = args.cols / N;
+    finish<T, N>(args, my_thread() / width, my_thread() % width * N, sum, {});
 }
+BY_CHUNKS(product_sum, ProductArgs)
 
 template <class T> DEVICE void product_mma_64(const ProductArgs& args) { multiply_mma<T, 64, 1>(args); }
 template <class T> DEVICE void product_mma_128(const ProductArgs& args) { multiply_mma<T, 128, 1>(args); }

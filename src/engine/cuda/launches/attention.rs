@@ -1,6 +1,6 @@
 //! Attention and the layout of its keys and values. Knows no other operation.
 
-use super::{CHUNK, Places, args, small};
+use super::{CHUNK, Places, args, elements_of_a_thread, small};
 use crate::cuda::{driver::Launch, element::Element};
 use crate::ops::{Attention, PackKv, Shape};
 
@@ -42,17 +42,19 @@ pub(in super::super) fn packed_kv_len(kv: Shape) -> usize {
 
 pub(in super::super) fn pack_kv(places: &Places<'_>, op: &PackKv) -> Launch {
     let Shape { w: tokens, c, .. } = op.k.shape;
+    let [dst, k, v] = [op.dst, op.k, op.v].map(|b| places.operand(b));
+    let each = elements_of_a_thread(&[c / op.heads], &[dst, k, v]);
     let args = args::PackKv {
-        dst: places.operand(op.dst),
-        k: places.operand(op.k),
-        v: places.operand(op.v),
+        dst,
+        k,
+        v,
         count: op.k.len() as u64,
         tokens: small(tokens),
         heads: small(op.heads),
         size: small(c / op.heads),
-        unused: 0,
+        each: small(each),
     };
-    places.each("pack_kv", op.k.len(), &args)
+    places.each("pack_kv", op.k.len() / each, &args)
 }
 
 pub(in super::super) fn attention(places: &Places<'_>, op: &Attention) -> Launch {

@@ -1,10 +1,7 @@
 //! Linear layers and convolutions as one product. Knows no other operation.
 
-use super::{CHUNK, Places, activation, args, args::Operand, small};
-use crate::cuda::{
-    driver::{Launch, THREADS},
-    element::Element,
-};
+use super::{CHUNK, Places, activation, args, args::Operand, elements_of_a_thread, small};
+use crate::cuda::{driver::Launch, element::Element};
 use crate::ops::{Activation, Conv2d, Linear, Shape};
 
 /// Rows and columns of a block, as `product.cu` has them.
@@ -87,7 +84,7 @@ fn plain(from: Shape, to: Shape, kernel: usize) -> args::Product {
         act: activation(Activation::None),
         parts: 1,
         part: 0,
-        unused: 0,
+        each: 1,
         sums: 0,
     }
 }
@@ -179,16 +176,16 @@ fn launches(places: &Places<'_>, gates: bool, (parts, part): (usize, usize), arg
         return vec![places.blocks(kernel, (rows.div_ceil(TILE), cols.div_ceil(TILE)), &args)];
     }
     // Buffers begin at multiples of a chunk, and so do their pictures where a row is whole chunks.
-    assert!(args.x.holds_chunks() && args.weight.is_multiple_of(16), "operands lie between two chunks");
+    let weights = [args.weight, args.bias];
+    assert!(args.x.holds_chunks() && weights.iter().all(|at| at.is_multiple_of(16)), "operands lie between two chunks");
     let sums = if parts > 1 { places.scratch() } else { 0 };
-    let args = args::Product { parts: small(parts), part: small(part), sums, ..args };
+    let each = elements_of_a_thread(&[cols], &[args.dst, args.shift, args.residual]);
+    let args = args::Product { parts: small(parts), part: small(part), each: small(each), sums, ..args };
     let product = product(places.element, gates, tile(rows, cols, gates, parts), &args);
     if parts == 1 {
         return vec![product];
     }
-    // What adds up counts results in 32 bits.
-    assert!(rows * cols < (u32::MAX - THREADS) as usize, "{rows} rows of {cols} results are more than are added up");
-    vec![product, places.each("product_sum", rows * cols, &args)]
+    vec![product, places.each("product_sum", rows * cols / each, &args)]
 }
 
 /// A product on tensor cores with the tile of the other size; all else as it is.
