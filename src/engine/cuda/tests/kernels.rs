@@ -155,6 +155,8 @@ fn attention() {
         (70, 150, 1, 104, true),
         (20, 64, 1, 128, false),
         (128, 128, 1, 160, false),
+        // Several blocks for a head, of which the last has a part only.
+        (130, 70, 1, 264, true),
     ];
     for (queries, tokens, heads, size, causal) in cases {
         let [q, k, v] = [(queries, 1), (tokens, 2), (tokens, 3)].map(|(len, seed)| {
