@@ -8,6 +8,8 @@ use bytemuck::Pod;
 
 /// Threads of every block, as the kernels are written.
 pub const THREADS: u32 = 256;
+/// Threads of a warp.
+pub const LANES: u32 = 32;
 /// Blocks that a card takes in the second direction.
 const MOST_DOWN: usize = 65_535;
 

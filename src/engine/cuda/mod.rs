@@ -50,6 +50,9 @@ pub struct CudaBackend {
     /// The ends of the programs that were sent and not seen done.
     sent: VecDeque<Mark>,
     lost: Lost,
+    /// Products have tiles of another size than was chosen, which changes no bit.
+    #[cfg(test)]
+    other_tiles: bool,
 }
 
 /// The memory of a plan, and the graphs that name its addresses.
@@ -63,7 +66,17 @@ impl CudaBackend {
     /// A GPU that keeps matrices and what lies between two operations as `element`. `make_room` is asked once where the
     /// card is full.
     pub fn new(driver: Box<dyn Driver>, element: Element, make_room: Box<MakeRoom>) -> CudaBackend {
-        CudaBackend { driver, element, make_room, weights: Vec::new(), run: None, sent: VecDeque::new(), lost: stumble }
+        CudaBackend {
+            driver,
+            element,
+            make_room,
+            weights: Vec::new(),
+            run: None,
+            sent: VecDeque::new(),
+            lost: stumble,
+            #[cfg(test)]
+            other_tiles: false,
+        }
     }
 
     /// What happens when the card fails in the middle of a run, in place of a panic.
@@ -105,6 +118,8 @@ impl CudaBackend {
         let Run { layout, base, .. } = self.run.as_ref().expect("operations run on a reserved plan");
         let places = Places { element: self.element, layout, base: *base, weights: &self.weights };
         for launch in launches(&places) {
+            #[cfg(test)]
+            let launch = if self.other_tiles { product::with_other_tile(launch) } else { launch };
             if launch.blocks.0 > 0 && launch.blocks.1 > 0 {
                 sure(self.lost, self.driver.launch(&launch));
             }
@@ -193,6 +208,8 @@ impl Backend for CudaBackend {
 
     fn scratch_len(&self, op: &Op) -> usize {
         match op {
+            Op::Linear(op) => product::linear_scratch(self.element, op),
+            Op::Conv2d(op) => product::conv2d_scratch(self.element, op),
             Op::GroupNorm(op) => norm::group_norm_scratch(op.x.shape),
             _ => 0,
         }
@@ -255,11 +272,11 @@ impl Backend for CudaBackend {
     }
 
     fn linear(&mut self, op: &ops::Linear) {
-        self.send(|p| [product::linear(p, op)]);
+        self.send(|p| product::linear(p, op));
     }
 
     fn conv2d(&mut self, op: &ops::Conv2d) {
-        self.send(|p| [product::conv2d(p, op)]);
+        self.send(|p| product::conv2d(p, op));
     }
 
     fn group_norm(&mut self, op: &ops::GroupNorm) {

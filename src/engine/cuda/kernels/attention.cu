@@ -16,19 +16,22 @@ struct PackKvArgs {
     Operand v;
     // Of k, and of v
     u64 count;
-    u32 tokens, heads, size, unused;
+    u32 tokens, heads, size, each;
 };
 
-template <class T> DEVICE void pack_kv(const PackKvArgs& args) {
-    const u64 i = my_element();
+template <class T, u32 N> DEVICE void pack_kv_of(const PackKvArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
     if (i >= args.count) {
         return;
     }
-    const u64 j = i % args.size, token = i / args.size % args.tokens, row = i / args.size / args.tokens;
-    const u64 from = ((row / args.heads * args.tokens + token) * args.heads + row % args.heads) * args.size + j;
-    store<T>(args.dst, i, load<T>(args.k, from));
-    store<T>(args.dst, args.count + i, load<T>(args.v, from));
+    const u32 width = args.size / N, line = my_thread() / width, j = my_thread() % width * N;
+    const u32 token = line % args.tokens, row = line / args.tokens;
+    const u64 from_line = (static_cast<u64>(row / args.heads) * args.tokens + token) * args.heads + row % args.heads;
+    const u64 from = from_line * args.size + j;
+    store_some<T>(args.dst, i, load_some<T, N>(args.k, from));
+    store_some<T>(args.dst, args.count + i, load_some<T, N>(args.v, from));
 }
+BY_CHUNKS(pack_kv, PackKvArgs)
 
 struct AttentionTiles {
     float q[SPAN][PITCH_OF_SPAN];

@@ -1,45 +1,50 @@
 // Scaled dot-product attention of half types on tensor cores, for heads that come in whole chunks: a warp has 16 queries, and
-// scores, weights and results never leave its registers (Dao 2023). Knows no other operation.
+// scores, weights and results never leave its registers (Dao 2023). Results of large heads are too many for that: several
+// blocks have some columns of them each, and all find the same scores. Knows no other operation.
 #include "attention.cuh"
 #include "mma.cuh"
 
-// Queries of a block, of a warp, and keys of a tile.
+// Queries of a block, and of a warp.
 constexpr u32 QUERIES = 128;
 constexpr u32 WARP_QUERIES = QUERIES / (THREADS / LANES);
-constexpr u32 KEYS = 64;
 static_assert(WARP_QUERIES == 16, "the rows of one product");
 // A power of two is what cards raise fast: e to the x is 2 to the x times this.
 constexpr float LOG2_E = 1.44269504f;
 
-// Rows of one chunk more than they need: eight rows' chunks of the same number are in different banks.
-template <u32 SIZE> struct KvTiles {
-    Chunk keys[KEYS][SIZE / CHUNK + 1];
-    Chunk values[KEYS][SIZE / CHUNK + 1];
+// Keys or values: rows of one chunk more than they need, so that eight rows' chunks of the same number are in different banks.
+template <u32 KEYS, u32 COLS> struct KvTile {
+    Chunk rows[KEYS][COLS / CHUNK + 1];
 };
 
-// Sends rows `first ..` of keys or values to a tile; zeros beyond the last token and the head's size.
-template <class T, u32 SIZE>
-DEVICE void send_rows(Chunk (&tile)[KEYS][SIZE / CHUNK + 1], const AttentionArgs& args, u64 begin, u32 first) {
+template <u32 SIZE, u32 COLS, u32 KEYS> struct KvTiles {
+    KvTile<KEYS, SIZE> keys;
+    KvTile<KEYS, COLS> values;
+};
+
+// Sends columns `left ..` of rows `first ..` of keys or values to a tile; zeros beyond the last token and the head's size.
+template <class T, u32 KEYS, u32 COLS>
+DEVICE void send_rows(KvTile<KEYS, COLS>& tile, const AttentionArgs& args, u64 begin, u32 first, u32 left) {
     ROLLED
-    for (u32 i = threadIdx.x; i < KEYS * (SIZE / CHUNK); i += THREADS) {
-        const u32 row = i / (SIZE / CHUNK), chunk = i % (SIZE / CHUNK);
-        const bool there = first + row < args.tokens && chunk * CHUNK < args.size;
-        fetch<T>(&tile[row][chunk], args.kv, begin + (first + row) * args.size + chunk * CHUNK, there);
+    for (u32 i = threadIdx.x; i < KEYS * (COLS / CHUNK); i += THREADS) {
+        const u32 row = i / (COLS / CHUNK), chunk = i % (COLS / CHUNK), col = left + chunk * CHUNK;
+        const bool there = first + row < args.tokens && col < args.size;
+        fetch<T>(&tile.rows[row][chunk], args.kv, begin + (first + row) * args.size + col, there);
     }
     end_copies();
 }
 
-// What a lane has of its warp's queries: rows lane / 4 and 8 more, as products take them.
-template <class T, u32 SIZE> struct Rows {
+// What a lane has of its warp's queries: rows lane / 4 and 8 more, as products take them, and some columns of their results.
+template <class T, u32 SIZE, u32 COLS> struct Rows {
     u32 queries[SIZE / 16][4];
-    float out[SIZE / 8][4];
+    float out[COLS / 8][4];
     // Of both rows: the largest score yet, and this lane's share of the sum of the weights.
     float most[2];
     float sum[2];
 };
 
 // Queries as the left side of a product, from `begin` on.
-template <class T, u32 SIZE> DEVICE void load_queries(Rows<T, SIZE>& rows, const AttentionArgs& args, u64 begin, u32 first) {
+template <class T, u32 SIZE, u32 COLS>
+DEVICE void load_queries(Rows<T, SIZE, COLS>& rows, const AttentionArgs& args, u64 begin, u32 first) {
     const u32 lane = my_lane();
     UNROLL
     for (u32 k = 0; k < SIZE / 16; k++) {
@@ -54,23 +59,27 @@ template <class T, u32 SIZE> DEVICE void load_queries(Rows<T, SIZE>& rows, const
 }
 
 // Scores of a warp's queries over a tile of keys.
-template <class T, u32 SIZE>
-DEVICE void score(float (&scores)[KEYS / 8][4], const Rows<T, SIZE>& rows, const Chunk (&keys)[KEYS][SIZE / CHUNK + 1]) {
+template <u32 KEYS> struct Scores {
+    float of[KEYS / 8][4];
+};
+
+template <class T, u32 SIZE, u32 COLS, u32 KEYS>
+DEVICE void score(Scores<KEYS>& scores, const Rows<T, SIZE, COLS>& rows, const KvTile<KEYS, SIZE>& keys) {
     const u32 lane = my_lane();
     UNROLL
     for (u32 k = 0; k < SIZE / 16; k++) {
         UNROLL
         for (u32 pair = 0; pair < KEYS / 16; pair++) {
             u32 b[4];
-            load_matrices(b, &keys[pair * 16 + lane / 16 * 8 + lane % 8][k * 2 + lane / 8 % 2]);
-            mma<T>(scores[pair * 2], rows.queries[k], b[0], b[1]);
-            mma<T>(scores[pair * 2 + 1], rows.queries[k], b[2], b[3]);
+            load_matrices(b, &keys.rows[pair * 16 + lane / 16 * 8 + lane % 8][k * 2 + lane / 8 % 2]);
+            mma<T>(scores.of[pair * 2], rows.queries[k], b[0], b[1]);
+            mma<T>(scores.of[pair * 2 + 1], rows.queries[k], b[2], b[3]);
         }
     }
 }
 
 // Scores that do not count become infinitely small. Lane and element say which key and query a score is of.
-DEVICE void hide(float (&scores)[KEYS / 8][4], const AttentionArgs& args, u32 query, u32 key) {
+template <u32 KEYS> DEVICE void hide(Scores<KEYS>& scores, const AttentionArgs& args, u32 query, u32 key) {
     if (key + KEYS <= args.tokens && (!args.causal || key + KEYS <= query + 1)) {
         return;
     }
@@ -81,19 +90,20 @@ DEVICE void hide(float (&scores)[KEYS / 8][4], const AttentionArgs& args, u32 qu
         for (u32 i = 0; i < 4; i++) {
             const u32 seen = key + j * 8 + lane % 4 * 2 + i % 2;
             const bool visible = seen < args.tokens && (!args.causal || seen <= query + lane / 4 + i / 2 * 8);
-            scores[j][i] = visible ? scores[j][i] : -INFINITY;
+            scores.of[j][i] = visible ? scores.of[j][i] : -INFINITY;
         }
     }
 }
 
 // The running softmax: scores become weights, and what is there already shrinks. Four lanes have a row.
-template <class T, u32 SIZE> DEVICE void weigh(float (&scores)[KEYS / 8][4], Rows<T, SIZE>& rows, float factor) {
+template <class T, u32 SIZE, u32 COLS, u32 KEYS>
+DEVICE void weigh(Scores<KEYS>& scores, Rows<T, SIZE, COLS>& rows, float factor) {
     UNROLL
     for (u32 row = 0; row < 2; row++) {
         float most = rows.most[row];
         UNROLL
         for (u32 j = 0; j < KEYS / 8; j++) {
-            most = fmaxf(most, fmaxf(scores[j][row * 2], scores[j][row * 2 + 1]));
+            most = fmaxf(most, fmaxf(scores.of[j][row * 2], scores.of[j][row * 2 + 1]));
         }
         most = fmaxf(most, shuffle_xor(most, 1));
         most = fmaxf(most, shuffle_xor(most, 2));
@@ -104,13 +114,13 @@ template <class T, u32 SIZE> DEVICE void weigh(float (&scores)[KEYS / 8][4], Row
         for (u32 j = 0; j < KEYS / 8; j++) {
             UNROLL
             for (u32 i = row * 2; i < row * 2 + 2; i++) {
-                scores[j][i] = power_of_two((scores[j][i] - most) * factor);
-                sum += scores[j][i];
+                scores.of[j][i] = power_of_two((scores.of[j][i] - most) * factor);
+                sum += scores.of[j][i];
             }
         }
         rows.sum[row] = rows.sum[row] * shrink + sum;
         UNROLL
-        for (u32 j = 0; j < SIZE / 8; j++) {
+        for (u32 j = 0; j < COLS / 8; j++) {
             rows.out[j][row * 2] *= shrink;
             rows.out[j][row * 2 + 1] *= shrink;
         }
@@ -118,25 +128,26 @@ template <class T, u32 SIZE> DEVICE void weigh(float (&scores)[KEYS / 8][4], Row
 }
 
 // Adds the values of a tile, weighed. Two products of scores are the left side of one product of weights.
-template <class T, u32 SIZE>
-DEVICE void add(Rows<T, SIZE>& rows, const float (&weights)[KEYS / 8][4], const Chunk (&values)[KEYS][SIZE / CHUNK + 1]) {
+template <class T, u32 SIZE, u32 COLS, u32 KEYS>
+DEVICE void add(Rows<T, SIZE, COLS>& rows, const Scores<KEYS>& weights, const KvTile<KEYS, COLS>& values) {
     const u32 lane = my_lane();
     UNROLL
     for (u32 k = 0; k < KEYS / 16; k++) {
-        const float(&left)[4] = weights[k * 2], (&right)[4] = weights[k * 2 + 1];
+        const float(&left)[4] = weights.of[k * 2], (&right)[4] = weights.of[k * 2 + 1];
         const u32 a[4] = {pack<T>(left[0], left[1]), pack<T>(left[2], left[3]), pack<T>(right[0], right[1]),
                           pack<T>(right[2], right[3])};
         UNROLL
-        for (u32 pair = 0; pair < SIZE / 16; pair++) {
+        for (u32 pair = 0; pair < COLS / 16; pair++) {
             u32 b[4];
-            load_matrices_turned(b, &values[k * 16 + lane % 16][pair * 2 + lane / 16]);
+            load_matrices_turned(b, &values.rows[k * 16 + lane % 16][pair * 2 + lane / 16]);
             mma<T>(rows.out[pair * 2], a, b[0], b[1]);
             mma<T>(rows.out[pair * 2 + 1], a, b[2], b[3]);
         }
     }
 }
 
-template <class T, u32 SIZE> DEVICE void store_rows(const Rows<T, SIZE>& rows, const AttentionArgs& args, u64 begin, u32 first) {
+template <class T, u32 SIZE, u32 COLS>
+DEVICE void store_rows(const Rows<T, SIZE, COLS>& rows, const AttentionArgs& args, u64 begin, u32 first, u32 left) {
     const u32 lane = my_lane();
     UNROLL
     for (u32 row = 0; row < 2; row++) {
@@ -145,8 +156,8 @@ template <class T, u32 SIZE> DEVICE void store_rows(const Rows<T, SIZE>& rows, c
         sum += shuffle_xor(sum, 2);
         const u32 query = first + lane / 4 + row * 8;
         UNROLL
-        for (u32 j = 0; j < SIZE / 8; j++) {
-            const u32 col = j * 8 + lane % 4 * 2;
+        for (u32 j = 0; j < COLS / 8; j++) {
+            const u32 col = left + j * 8 + lane % 4 * 2;
             if (query < args.queries && col < args.size) {
                 const u64 at = begin + static_cast<u64>(query) * (args.heads * args.size) + col;
                 store_pair<T>(args.dst, at, rows.out[j][row * 2] / sum, rows.out[j][row * 2 + 1] / sum);
@@ -155,25 +166,29 @@ template <class T, u32 SIZE> DEVICE void store_rows(const Rows<T, SIZE>& rows, c
     }
 }
 
-// One block QUERIES queries of one head of one picture. SIZE is a head's size or more, a multiple of 16.
-template <class T, u32 SIZE> DEVICE void attend_mma(const AttentionArgs& args) {
-    SHARED(KvTiles<SIZE>, tiles);
-    const u32 first = blockIdx.x * QUERIES, head = blockIdx.y % args.heads, n = blockIdx.y / args.heads;
+// One block QUERIES queries of one head of one picture, and COLS columns of their results: blockIdx.x counts columns, then
+// queries. SIZE is a head's size or more, a multiple of 16; KEYS are those of a tile.
+template <class T, u32 SIZE, u32 COLS, u32 KEYS> DEVICE void attend_mma(const AttentionArgs& args) {
+    typedef KvTiles<SIZE, COLS, KEYS> Tiles;
+    SHARED(Tiles, tiles);
+    const u32 blocks = SIZE == COLS ? 1 : (args.size + COLS - 1) / COLS;
+    const u32 first = blockIdx.x / blocks * QUERIES, left = blockIdx.x % blocks * COLS;
+    const u32 head = blockIdx.y % args.heads, n = blockIdx.y / args.heads;
     const u64 queries = static_cast<u64>(n) * args.queries * args.heads * args.size + head * args.size;
     const u64 keys = static_cast<u64>(blockIdx.y) * args.tokens * args.size;
     const u32 query = first + my_warp() * WARP_QUERIES;
     // Key 0 is seen by every query, so that no running maximum stays infinite.
     const u32 end = args.causal && first + QUERIES < args.tokens ? first + QUERIES : args.tokens;
-    send_rows<T, SIZE>(tiles.keys, args, keys, 0);
-    Rows<T, SIZE> rows = {};
+    send_rows<T>(tiles.keys, args, keys, 0, 0);
+    Rows<T, SIZE, COLS> rows = {};
     rows.most[0] = rows.most[1] = -INFINITY;
     load_queries(rows, args, queries, query);
     for (u32 key = 0; key < end; key += KEYS) {
         // The keys are there, and nobody reads the values before them any more.
         wait_for_copies<0>();
         barrier();
-        send_rows<T, SIZE>(tiles.values, args, args.values + keys, key);
-        float scores[KEYS / 8][4] = {};
+        send_rows<T>(tiles.values, args, args.values + keys, key, left);
+        Scores<KEYS> scores = {};
         gather_warp();
         score(scores, rows, tiles.keys);
         hide(scores, args, query, key);
@@ -182,20 +197,21 @@ template <class T, u32 SIZE> DEVICE void attend_mma(const AttentionArgs& args) {
         wait_for_copies<0>();
         barrier();
         if (key + KEYS < end) {
-            send_rows<T, SIZE>(tiles.keys, args, keys, key + KEYS);
+            send_rows<T>(tiles.keys, args, keys, key + KEYS, 0);
         }
         gather_warp();
         add(rows, scores, tiles.values);
     }
-    store_rows(rows, args, queries, query);
+    store_rows(rows, args, queries, query, left);
 }
 
-template <class T> DEVICE void attention_mma_48(const AttentionArgs& args) { attend_mma<T, 48>(args); }
-template <class T> DEVICE void attention_mma_64(const AttentionArgs& args) { attend_mma<T, 64>(args); }
-template <class T> DEVICE void attention_mma_80(const AttentionArgs& args) { attend_mma<T, 80>(args); }
-template <class T> DEVICE void attention_mma_96(const AttentionArgs& args) { attend_mma<T, 96>(args); }
-template <class T> DEVICE void attention_mma_128(const AttentionArgs& args) { attend_mma<T, 128>(args); }
-template <class T> DEVICE void attention_mma_160(const AttentionArgs& args) { attend_mma<T, 160>(args); }
+template <class T> DEVICE void attention_mma_48(const AttentionArgs& args) { attend_mma<T, 48, 48, 64>(args); }
+template <class T> DEVICE void attention_mma_64(const AttentionArgs& args) { attend_mma<T, 64, 64, 64>(args); }
+template <class T> DEVICE void attention_mma_80(const AttentionArgs& args) { attend_mma<T, 80, 80, 64>(args); }
+template <class T> DEVICE void attention_mma_96(const AttentionArgs& args) { attend_mma<T, 96, 96, 64>(args); }
+template <class T> DEVICE void attention_mma_128(const AttentionArgs& args) { attend_mma<T, 128, 128, 64>(args); }
+template <class T> DEVICE void attention_mma_160(const AttentionArgs& args) { attend_mma<T, 160, 160, 64>(args); }
+template <class T> DEVICE void attention_mma_512(const AttentionArgs& args) { attend_mma<T, 512, 128, 32>(args); }
 
 KERNEL_OF_HALVES(attention_mma_48, AttentionArgs)
 KERNEL_OF_HALVES(attention_mma_64, AttentionArgs)
@@ -203,3 +219,4 @@ KERNEL_OF_HALVES(attention_mma_80, AttentionArgs)
 KERNEL_OF_HALVES(attention_mma_96, AttentionArgs)
 KERNEL_OF_HALVES(attention_mma_128, AttentionArgs)
 KERNEL_OF_HALVES(attention_mma_160, AttentionArgs)
+KERNEL_OF_HALVES(attention_mma_512, AttentionArgs)

@@ -1,5 +1,5 @@
-// Operations of which every element of the result is made by itself, one thread each. What may be written over itself is
-// read at the same index that is written. Knows no other operation.
+// Operations of which every element of the result is made by itself, by a thread that has a chunk of them where extents and
+// places allow it, or one. What may be written over itself is read at the same index that is written. Knows no other operation.
 #include "element.cuh"
 
 // Most terms of a linear combination.
@@ -9,30 +9,39 @@ struct ActivateArgs {
     Operand dst;
     Operand x;
     u64 count;
-    u32 act, unused;
+    u32 act, each;
 };
 
-template <class T> DEVICE void activate(const ActivateArgs& args) {
-    const u64 i = my_element();
-    if (i < args.count) {
-        store<T>(args.dst, i, activated(load<T>(args.x, i), args.act));
+template <class T, u32 N> DEVICE void activate_of(const ActivateArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
+    if (i >= args.count) {
+        return;
     }
+    Some<N> some = load_some<T, N>(args.x, i);
+    UNROLL
+    for (u32 j = 0; j < N; j++) {
+        some.x[j] = activated(some.x[j], args.act);
+    }
+    store_some<T>(args.dst, i, some);
 }
+BY_CHUNKS(activate, ActivateArgs)
 
 struct CopyArgs {
     Operand dst;
     Operand x;
-    // Of dst, and of x
+    // Of dst
     u64 count;
-    u64 period;
+    // Threads for x
+    u32 period, each;
 };
 
-template <class T> DEVICE void copy(const CopyArgs& args) {
-    const u64 i = my_element();
+template <class T, u32 N> DEVICE void copy_of(const CopyArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
     if (i < args.count) {
-        store<T>(args.dst, i, load<T>(args.x, i % args.period));
+        store_some<T>(args.dst, i, load_some<T, N>(args.x, static_cast<u64>(my_thread() % args.period) * N));
     }
 }
+BY_CHUNKS(copy, CopyArgs)
 
 // Some channels of one buffer to some channels of another, for concatenation and slices.
 struct ChannelsArgs {
@@ -43,17 +52,19 @@ struct ChannelsArgs {
     // Channels moved, and those that a row of each has
     u32 channels, dst_channels, x_channels;
     // First of them in each
-    u32 dst_first, x_first, unused;
+    u32 dst_first, x_first, each;
 };
 
-template <class T> DEVICE void channels(const ChannelsArgs& args) {
-    const u64 i = my_element();
-    if (i < args.count) {
-        const u64 row = i / args.channels, channel = i % args.channels;
-        const float x = load<T>(args.x, row * args.x_channels + args.x_first + channel);
-        store<T>(args.dst, row * args.dst_channels + args.dst_first + channel, x);
+template <class T, u32 N> DEVICE void channels_of(const ChannelsArgs& args) {
+    if (static_cast<u64>(my_thread()) * N >= args.count) {
+        return;
     }
+    const u32 width = args.channels / N, channel = my_thread() % width * N;
+    const u64 row = my_thread() / width;
+    const Some<N> some = load_some<T, N>(args.x, row * args.x_channels + args.x_first + channel);
+    store_some<T>(args.dst, row * args.dst_channels + args.dst_first + channel, some);
 }
+BY_CHUNKS(channels, ChannelsArgs)
 
 struct EmbedArgs {
     Operand dst;
@@ -65,11 +76,11 @@ struct EmbedArgs {
 };
 
 template <class T> DEVICE void embed(const EmbedArgs& args) {
-    const u64 i = my_element();
+    const u32 i = my_thread();
     if (i < args.count) {
-        const u64 row = i / args.channels, channel = i % args.channels;
+        const u32 row = i / args.channels, channel = i % args.channels;
         const u64 word = static_cast<u64>(load<T>(args.ids, row));
-        const float at = load<T>(args.positions, row % args.tokens * args.channels + channel);
+        const float at = load<T>(args.positions, static_cast<u64>(row % args.tokens) * args.channels + channel);
         store<T>(args.dst, i, load<T>(args.table, word * args.channels + channel) + at);
     }
 }
@@ -85,12 +96,12 @@ struct TimestepEmbeddingArgs {
 
 // One thread a frequency of a timestep.
 template <class T> DEVICE void timestep_embedding(const TimestepEmbeddingArgs& args) {
-    const u64 i = my_element();
-    if (i >= static_cast<u64>(args.n) * args.half) {
+    const u32 i = my_thread();
+    if (i >= args.n * args.half) {
         return;
     }
-    const u64 n = i / args.half;
     const u32 at = i % args.half;
+    const u64 n = i / args.half;
     const float log_10000 = 9.2103404f;
     const float exponent = -log_10000 * static_cast<float>(at) / (static_cast<float>(args.half) - args.freq_shift);
     // A timestep of 1000 makes an error of the frequency a thousand times as large: it is rounded once only.
@@ -110,9 +121,9 @@ struct PosteriorArgs {
 };
 
 template <class T> DEVICE void posterior(const PosteriorArgs& args) {
-    const u64 i = my_element();
+    const u32 i = my_thread();
     if (i < args.count) {
-        const u64 mean = i / args.channels * 2 * args.channels + i % args.channels;
+        const u64 mean = static_cast<u64>(i / args.channels) * 2 * args.channels + i % args.channels;
         const float logvar = fminf(fmaxf(load<T>(args.moments, mean + args.channels), -30.0f), 20.0f);
         store<T>(args.dst, i, load<T>(args.moments, mean) + expf(0.5f * logvar) * load<T>(args.noise, i));
     }
@@ -123,53 +134,77 @@ struct LinearCombinationArgs {
     Operand coefficients;
     Operand terms[MAX_TERMS];
     u64 count;
-    u32 used, unused;
+    u32 used, each;
 };
 
-template <class T> DEVICE void linear_combination(const LinearCombinationArgs& args) {
-    const u64 i = my_element();
-    if (i < args.count) {
-        float sum = 0.0f;
-        for (u32 term = 0; term < args.used; term++) {
-            sum += load<T>(args.coefficients, term) * load<T>(args.terms[term], i);
-        }
-        store<T>(args.dst, i, sum);
+template <class T, u32 N> DEVICE void linear_combination_of(const LinearCombinationArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
+    if (i >= args.count) {
+        return;
     }
+    Some<N> sum = {};
+    for (u32 term = 0; term < args.used; term++) {
+        const float coefficient = load<T>(args.coefficients, term);
+        const Some<N> some = load_some<T, N>(args.terms[term], i);
+        UNROLL
+        for (u32 j = 0; j < N; j++) {
+            sum.x[j] += coefficient * some.x[j];
+        }
+    }
+    store_some<T>(args.dst, i, sum);
 }
+BY_CHUNKS(linear_combination, LinearCombinationArgs)
 
 struct ClampArgs {
     Operand dst;
     Operand x;
     Operand limits;
     u64 count;
+    u32 each, unused;
 };
 
-template <class T> DEVICE void clamp(const ClampArgs& args) {
-    const u64 i = my_element();
-    if (i < args.count) {
-        const float x = fmaxf(load<T>(args.x, i), load<T>(args.limits, 0));
-        store<T>(args.dst, i, fminf(x, load<T>(args.limits, 1)));
+template <class T, u32 N> DEVICE void clamp_of(const ClampArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
+    if (i >= args.count) {
+        return;
     }
+    const float least = load<T>(args.limits, 0), most = load<T>(args.limits, 1);
+    Some<N> some = load_some<T, N>(args.x, i);
+    UNROLL
+    for (u32 j = 0; j < N; j++) {
+        some.x[j] = fminf(fmaxf(some.x[j], least), most);
+    }
+    store_some<T>(args.dst, i, some);
 }
+BY_CHUNKS(clamp, ClampArgs)
 
 struct BlendArgs {
     Operand dst;
     Operand mask;
     Operand a;
     Operand b;
+    // Below 2^32
     u64 count;
     // Of the mask
-    u64 pixels;
-    u32 channels, unused;
+    u32 pixels, channels;
+    u32 each, unused;
 };
 
-template <class T> DEVICE void blend(const BlendArgs& args) {
-    const u64 i = my_element();
-    if (i < args.count) {
-        const float m = load<T>(args.mask, i / args.channels % args.pixels);
-        store<T>(args.dst, i, m * load<T>(args.a, i) + (1.0f - m) * load<T>(args.b, i));
+template <class T, u32 N> DEVICE void blend_of(const BlendArgs& args) {
+    const u32 i = my_thread() * N;
+    if (i >= args.count) {
+        return;
     }
+    Some<N> a = load_some<T, N>(args.a, i);
+    const Some<N> b = load_some<T, N>(args.b, i);
+    UNROLL
+    for (u32 j = 0; j < N; j++) {
+        const float m = load<T>(args.mask, (i + j) / args.channels % args.pixels);
+        a.x[j] = m * a.x[j] + (1.0f - m) * b.x[j];
+    }
+    store_some<T>(args.dst, i, a);
 }
+BY_CHUNKS(blend, BlendArgs)
 
 KERNEL(activate, ActivateArgs)
 KERNEL(copy, CopyArgs)

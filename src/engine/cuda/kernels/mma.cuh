@@ -25,9 +25,9 @@ template <class T> DEVICE u32 load_pair(const Operand& x, u64 i) {
 
 template <class T> DEVICE void store_pair(const Operand& dst, u64 i, float first, float second) {
     if (dst.is_f32) {
-        *reinterpret_cast<Pair*>(static_cast<float*>(dst.at) + i) = Pair{{first, second}};
+        write(static_cast<float*>(dst.at) + i, Pair{{first, second}});
     } else {
-        static_cast<u32*>(dst.at)[i / 2] = pack<T>(first, second);
+        write(static_cast<T*>(dst.at) + i, pack<T>(first, second));
     }
 }
 

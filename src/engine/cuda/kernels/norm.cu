@@ -20,18 +20,20 @@ struct GroupNormArgs {
     u32 parts, part;
     float eps;
     u32 silu;
+    // Elements of a thread of the third kernel
+    u32 each, unused;
 };
 
 // 1. One thread a channel of a part.
 template <class T> DEVICE void group_norm_moments(const GroupNormArgs& args) {
-    const u64 i = my_element();
-    if (i >= static_cast<u64>(args.n) * args.parts * args.channels) {
+    const u32 i = my_thread();
+    if (i >= args.n * args.parts * args.channels) {
         return;
     }
-    const u64 channel = i % args.channels, part = i / args.channels % args.parts, n = i / args.channels / args.parts;
-    const u32 first = part * args.part;
+    const u32 row = i / args.channels, channel = i % args.channels, n = row / args.parts;
+    const u32 first = row % args.parts * args.part;
     const u32 end = first + args.part < args.pixels ? first + args.part : args.pixels;
-    const u64 begin = n * args.pixels * args.channels + channel;
+    const u64 begin = static_cast<u64>(n) * args.pixels * args.channels + channel;
     Gather gather = gather_around(load<T>(args.x, begin + static_cast<u64>(first) * args.channels));
     for (u32 pixel = first; pixel < end; pixel++) {
         take(gather, load<T>(args.x, begin + static_cast<u64>(pixel) * args.channels));
@@ -64,17 +66,24 @@ template <class T> DEVICE void group_norm_factors(const GroupNormArgs& args) {
     }
 }
 
-// 3. One thread an element.
-template <class T> DEVICE void group_norm(const GroupNormArgs& args) {
-    const u64 i = my_element();
+// 3. One thread an element, or a chunk.
+template <class T, u32 N> DEVICE void group_norm_of(const GroupNormArgs& args) {
+    const u64 i = static_cast<u64>(my_thread()) * N;
     if (i >= args.count) {
         return;
     }
-    const u64 channel = i % args.channels, n = i / args.channels / args.pixels;
-    const float* factors = args.factors + n * 2 * args.channels;
-    const float y = load<T>(args.x, i) * factors[channel] + factors[args.channels + channel];
-    store<T>(args.dst, i, args.silu ? y * sigmoid(y) : y);
+    const u32 width = args.channels / N, pixel = my_thread() / width, channel = my_thread() % width * N;
+    const float* factors = args.factors + static_cast<u64>(pixel / args.pixels) * 2 * args.channels + channel;
+    const Some<N> factor = widen_some<float, N>(factors), offset = widen_some<float, N>(factors + args.channels);
+    Some<N> some = load_some<T, N>(args.x, i);
+    UNROLL
+    for (u32 j = 0; j < N; j++) {
+        const float y = some.x[j] * factor.x[j] + offset.x[j];
+        some.x[j] = args.silu ? y * sigmoid(y) : y;
+    }
+    store_some<T>(args.dst, i, some);
 }
+BY_CHUNKS(group_norm, GroupNormArgs)
 
 struct LayerNormArgs {
     Operand dst;
@@ -82,31 +91,64 @@ struct LayerNormArgs {
     // [channels]
     const float* weight;
     const float* bias;
-    u32 channels;
+    u32 rows, channels;
     float eps;
+    u32 unused;
 };
 
-struct LayerNormPlaces {
-    float places[THREADS];
+// What a lane adds up of a row: every STRANDS * LANES-th channel, STRANDS times.
+constexpr u32 STRANDS = 8;
+struct Strands {
+    float sums[STRANDS];
 };
 
-// One block a row.
+// The sum of all strands of a warp, in the order of a binary tree; every lane gets it, and every lane calls it.
+DEVICE float of_warp(Strands& strands) {
+    UNROLL
+    for (u32 reach = STRANDS / 2; reach > 0; reach /= 2) {
+        UNROLL
+        for (u32 j = 0; j < reach; j++) {
+            strands.sums[j] += strands.sums[j + reach];
+        }
+    }
+    float all = strands.sums[0];
+    UNROLL
+    for (u32 reach = LANES / 2; reach > 0; reach /= 2) {
+        all += shuffle_xor(all, reach);
+    }
+    return all;
+}
+
+// One warp a row.
 template <class T> DEVICE void layer_norm(const LayerNormArgs& args) {
-    SHARED(LayerNormPlaces, shared);
-    const u64 begin = static_cast<u64>(blockIdx.x) * args.channels;
-    float sum = 0.0f;
-    for (u32 i = threadIdx.x; i < args.channels; i += THREADS) {
-        sum += load<T>(args.x, begin + i);
+    const u32 row = blockIdx.x * (THREADS / LANES) + threadIdx.x / LANES, lane = threadIdx.x % LANES;
+    if (row >= args.rows) {
+        return;
     }
-    const float mean = of_block(shared.places, sum) / static_cast<float>(args.channels);
-    float squares = 0.0f;
-    for (u32 i = threadIdx.x; i < args.channels; i += THREADS) {
-        const float d = load<T>(args.x, begin + i) - mean;
-        squares += d * d;
+    const u64 begin = static_cast<u64>(row) * args.channels;
+    Strands strands = {};
+    for (u32 first = lane; first < args.channels; first += STRANDS * LANES) {
+        UNROLL
+        for (u32 j = 0; j < STRANDS; j++) {
+            const u32 i = first + j * LANES;
+            strands.sums[j] += i < args.channels ? load<T>(args.x, begin + i) : 0.0f;
+        }
     }
-    const float variance = of_block(shared.places, squares) / static_cast<float>(args.channels);
+    gather_warp();
+    const float mean = of_warp(strands) / static_cast<float>(args.channels);
+    strands = {};
+    for (u32 first = lane; first < args.channels; first += STRANDS * LANES) {
+        UNROLL
+        for (u32 j = 0; j < STRANDS; j++) {
+            const u32 i = first + j * LANES;
+            const float d = i < args.channels ? load<T>(args.x, begin + i) - mean : 0.0f;
+            strands.sums[j] += d * d;
+        }
+    }
+    gather_warp();
+    const float variance = of_warp(strands) / static_cast<float>(args.channels);
     const float inverse = 1.0f / sqrtf(variance + args.eps);
-    for (u32 i = threadIdx.x; i < args.channels; i += THREADS) {
+    for (u32 i = lane; i < args.channels; i += LANES) {
         store<T>(args.dst, begin + i, (load<T>(args.x, begin + i) - mean) * inverse * args.weight[i] + args.bias[i]);
     }
 }

@@ -68,7 +68,7 @@ template <class T, u32 HALVES> DEVICE void multiply(const ProductArgs& args) {
         for (u32 j = 0; j < EACH; j++) {
             const u32 row = top + down + i, col = left + across + j;
             if (row < args.pictures * args.to_h * args.to_w && col < args.cols) {
-                finish<T>(args, row, col, sums[0][i][j], sums[HALVES - 1][i][j]);
+                finish<T, 1>(args, row, col, {{sums[0][i][j]}}, {{sums[HALVES - 1][i][j]}});
             }
         }
     }

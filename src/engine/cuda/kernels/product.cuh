@@ -22,7 +22,13 @@ struct ProductArgs {
     // The picture enlarged: its rows and columns, and what an index is multiplied with to find the nearest one.
     u32 height, width;
     float down, across;
-    u32 act, unused;
+    u32 act;
+    // Parts of a sum, by a block each, and slices of operands that a part has (the last may have fewer).
+    u32 parts, part;
+    // Neighbouring results that a thread finishes together on tensor cores: a whole chunk or one.
+    u32 each;
+    // [parts, pictures, to_h, to_w, cols], where there are several
+    float* sums;
 };
 
 // The row (or column) of a picture of `from` that is nearest to row i of the same picture enlarged to `to`.
@@ -61,19 +67,25 @@ DEVICE bool operands(const ProductArgs& args, const Pixel& pixel, u32 down, u32 
     return true;
 }
 
-// Bias, shift, activation and residual of one element, and its way to the result.
-template <class T> DEVICE void finish(const ProductArgs& args, u32 row, u32 col, float value, float gate) {
+// Bias, shift, activation and residual of N neighbouring elements, and their way to the result.
+template <class T, u32 N> DEVICE void finish(const ProductArgs& args, u32 row, u32 col, Some<N> value, Some<N> gate) {
     if (args.bias != nullptr) {
-        value += args.bias[col];
-        gate += args.act == GEGLU ? args.bias[args.cols + col] : 0.0f;
+        const Some<N> bias = widen_some<float, N>(args.bias + col);
+        add(value, bias);
+        if (args.act == GEGLU) {
+            add(gate, widen_some<float, N>(args.bias + args.cols + col));
+        }
     }
     if (args.shift.at != nullptr) {
-        value += load<T>(args.shift, static_cast<u64>(row / (args.to_h * args.to_w)) * args.cols + col);
+        add(value, load_some<T, N>(args.shift, static_cast<u64>(row / (args.to_h * args.to_w)) * args.cols + col));
     }
-    value = args.act == GEGLU ? value * gelu(gate) : activated(value, args.act);
+    UNROLL
+    for (u32 j = 0; j < N; j++) {
+        value.x[j] = args.act == GEGLU ? value.x[j] * gelu(gate.x[j]) : activated(value.x[j], args.act);
+    }
     const u64 at = static_cast<u64>(row) * args.cols + col;
     if (args.residual.at != nullptr) {
-        value += load<T>(args.residual, at);
+        add(value, load_some<T, N>(args.residual, at));
     }
-    store<T>(args.dst, at, value);
+    store_some<T>(args.dst, at, value);
 }

@@ -5,6 +5,7 @@
 
 // What lies at an address of the card, which has to be a multiple of its alignment.
 template <class X> DEVICE const X& read(const void* at) { return *static_cast<const X*>(at); }
+template <class X> DEVICE void write(void* at, const X& x) { *static_cast<X*>(at) = x; }
 
 // Two elements as they lie in memory, the first one lower.
 template <class T> DEVICE u32 pack(float first, float second);

@@ -47,10 +47,12 @@ args! {
         stride: u32, pad: u32,
         height: u32, width: u32,
         down: f32, across: f32,
-        act: u32, unused: u32,
+        act: u32,
+        parts: u32, part: u32, each: u32,
+        sums: u64,
     }
     /// `attention.cu`
-    PackKv { dst: Operand, k: Operand, v: Operand, count: u64, tokens: u32, heads: u32, size: u32, unused: u32 }
+    PackKv { dst: Operand, k: Operand, v: Operand, count: u64, tokens: u32, heads: u32, size: u32, each: u32 }
     /// `attention.cuh`
     Attention {
         dst: Operand, q: Operand, kv: Operand,
@@ -66,19 +68,20 @@ args! {
         n: u32, pixels: u32, channels: u32, groups: u32,
         parts: u32, part: u32,
         eps: f32, silu: u32,
+        each: u32, unused: u32,
     }
     /// `norm.cu`
-    LayerNorm { dst: Operand, x: Operand, weight: u64, bias: u64, channels: u32, eps: f32 }
+    LayerNorm { dst: Operand, x: Operand, weight: u64, bias: u64, rows: u32, channels: u32, eps: f32, unused: u32 }
     /// `elementwise.cu`
-    Activate { dst: Operand, x: Operand, count: u64, act: u32, unused: u32 }
+    Activate { dst: Operand, x: Operand, count: u64, act: u32, each: u32 }
     /// `elementwise.cu`
-    Copy { dst: Operand, x: Operand, count: u64, period: u64 }
+    Copy { dst: Operand, x: Operand, count: u64, period: u32, each: u32 }
     /// `elementwise.cu`
     Channels {
         dst: Operand, x: Operand,
         count: u64,
         channels: u32, dst_channels: u32, x_channels: u32,
-        dst_first: u32, x_first: u32, unused: u32,
+        dst_first: u32, x_first: u32, each: u32,
     }
     /// `elementwise.cu`
     Embed { dst: Operand, ids: Operand, table: Operand, positions: Operand, count: u64, tokens: u32, channels: u32 }
@@ -90,12 +93,12 @@ args! {
     LinearCombination {
         dst: Operand, coefficients: Operand, terms: [Operand; MAX_TERMS],
         count: u64,
-        used: u32, unused: u32,
+        used: u32, each: u32,
     }
     /// `elementwise.cu`
-    Clamp { dst: Operand, x: Operand, limits: Operand, count: u64 }
+    Clamp { dst: Operand, x: Operand, limits: Operand, count: u64, each: u32, unused: u32 }
     /// `elementwise.cu`
-    Blend { dst: Operand, mask: Operand, a: Operand, b: Operand, count: u64, pixels: u64, channels: u32, unused: u32 }
+    Blend { dst: Operand, mask: Operand, a: Operand, b: Operand, count: u64, pixels: u32, channels: u32, each: u32, unused: u32 }
     /// `latents.cu`
     Guide { dst: Operand, without: Operand, with: Operand, params: Operand, picture: u64 }
     /// `latents.cu`

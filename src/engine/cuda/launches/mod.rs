@@ -17,7 +17,7 @@ use crate::ops::{Activation, Buf, Weight};
 use args::Operand;
 use bytemuck::Pod;
 
-/// Elements of a half type that are read at a time on the way to tensor cores, as `platform.cuh` has it.
+/// Elements of a half type that are read at a time, 16 bytes, as `platform.cuh` has it.
 const CHUNK: usize = 8;
 
 /// Where everything lies that an operation names.
@@ -72,8 +72,10 @@ impl Places<'_> {
         Operand::new(packed.address, packed.element)
     }
 
-    /// A kernel with a thread for each of `count` elements.
+    /// A kernel with a thread for each of `count` elements, or chunks of them.
     fn each(&self, kernel: &'static str, count: usize, args: &impl Pod) -> Launch {
+        // Kernels number their threads in 32 bits, and those of the last block go beyond the last.
+        assert!(count < (u32::MAX - THREADS) as usize, "{kernel}: {count} threads are more than are counted");
         Launch::new(kernel, self.element, (count.div_ceil(THREADS as usize), 1), args)
     }
 
@@ -81,6 +83,12 @@ impl Places<'_> {
     fn blocks(&self, kernel: &'static str, blocks: (usize, usize), args: &impl Pod) -> Launch {
         Launch::new(kernel, self.element, blocks, args)
     }
+}
+
+/// Elements of a thread: a chunk where all `extents` are whole chunks and all operands begin where one can be read, or one.
+fn elements_of_a_thread(extents: &[usize], operands: &[Operand]) -> usize {
+    let in_chunks = extents.iter().all(|extent| extent.is_multiple_of(CHUNK)) && operands.iter().all(|x| x.holds_chunks());
+    if in_chunks { CHUNK } else { 1 }
 }
 
 /// A whole number as kernels get it.
@@ -96,5 +104,18 @@ fn activation(act: Activation) -> u32 {
         Activation::Gelu => 2,
         Activation::QuickGelu => 3,
         Activation::Geglu => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_has_a_chunk_where_everything_is_whole_chunks() {
+        let at = |address| Operand::new(address, Element::F16);
+        assert_eq!(elements_of_a_thread(&[64, 8], &[at(256), at(16)]), CHUNK);
+        assert_eq!(elements_of_a_thread(&[64, 12], &[at(256), at(16)]), 1);
+        assert_eq!(elements_of_a_thread(&[64, 8], &[at(256), at(24)]), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! GroupNorm, which takes three kernels, and LayerNorm. Knows no other operation.
 
-use super::{Places, args, small};
-use crate::cuda::driver::Launch;
+use super::{Places, args, elements_of_a_thread, small};
+use crate::cuda::driver::{LANES, Launch, THREADS};
 use crate::ops::{GroupNorm, LayerNorm, Shape};
 
 /// Pixels of a part, at least.
@@ -28,9 +28,11 @@ pub(in super::super) fn group_norm(places: &Places<'_>, op: &GroupNorm) -> [Laun
     let (part, parts) = parts(shape);
     let moments = places.scratch();
     let count = shape.n * parts * shape.c;
+    let (dst, x) = (places.operand(op.dst), places.operand(op.x));
+    let each = elements_of_a_thread(&[shape.c], &[dst, x]);
     let args = args::GroupNorm {
-        dst: places.operand(op.dst),
-        x: places.operand(op.x),
+        dst,
+        x,
         weight: places.vector(op.weight),
         bias: places.vector(op.bias),
         moments,
@@ -44,11 +46,13 @@ pub(in super::super) fn group_norm(places: &Places<'_>, op: &GroupNorm) -> [Laun
         part: small(part),
         eps: op.eps,
         silu: u32::from(op.silu),
+        each: small(each),
+        unused: 0,
     };
     [
         places.each("group_norm_moments", count, &args),
         places.blocks("group_norm_factors", (shape.n * op.groups, 1), &args),
-        places.each("group_norm", shape.len(), &args),
+        places.each("group_norm", shape.len() / each, &args),
     ]
 }
 
@@ -58,8 +62,10 @@ pub(in super::super) fn layer_norm(places: &Places<'_>, op: &LayerNorm) -> Launc
         x: places.operand(op.x),
         weight: places.vector(op.weight),
         bias: places.vector(op.bias),
+        rows: small(op.x.shape.rows()),
         channels: small(op.x.shape.c),
         eps: op.eps,
+        unused: 0,
     };
-    places.blocks("layer_norm", (op.x.shape.rows(), 1), &args)
+    places.blocks("layer_norm", (op.x.shape.rows().div_ceil((THREADS / LANES) as usize), 1), &args)
 }

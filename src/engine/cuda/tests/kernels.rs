@@ -27,7 +27,9 @@ fn linear() {
     let plain = [(2, 37, 45, 70), (1, 1, 17, 130), (3, 65, 20, 64), (1, 130, 3, 1)];
     // Half types on tensor cores: fewer slices than stages, many, part slices and tiles, and whole ones.
     let chunks = [(1, 1, 16, 130), (3, 65, 16, 64), (2, 37, 40, 70), (1, 130, 168, 129), (1, 128, 96, 128), (1, 3, 8, 1)];
-    for (n, rows, inputs, out) in plain.into_iter().chain(chunks) {
+    // Deep enough for parts, of which the last is shorter.
+    let parts = [(3, 2, 520, 9), (3, 2, 520, 24), (1, 70, 776, 66)];
+    for (n, rows, inputs, out) in plain.into_iter().chain(chunks).chain(parts) {
         let shape = Shape::sequence(n, rows, inputs);
         let with_bias = [weight(&[out, inputs], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         let x = Input::new(shape, 1);
@@ -42,7 +44,9 @@ fn linear() {
 
 #[test]
 fn linear_with_gates() {
-    for (n, rows, inputs, out) in [(2, 37, 45, 35), (1, 70, 20, 64), (1, 3, 17, 65), (2, 37, 24, 35), (1, 130, 168, 65)] {
+    for (n, rows, inputs, out) in
+        [(2, 37, 45, 35), (1, 70, 20, 64), (1, 3, 17, 65), (2, 37, 24, 35), (2, 37, 24, 72), (1, 130, 168, 65)]
+    {
         let weights = [weight(&[2 * out, inputs], WeightKind::Geglu, 2), weight(&[2 * out], WeightKind::Plain, 3)];
         let x = Input::new(Shape::sequence(n, rows, inputs), 1);
         Case::new([x.clone()], &weights).check(&|g, x, w| g.linear(x[0], &layer(w, out), Activation::Geglu));
@@ -56,16 +60,24 @@ fn linear_with_gates() {
 
 #[test]
 fn conv2d() {
-    conv2d_of(5);
+    conv2d_of(5, 20);
 }
 
 #[test]
 fn conv2d_in_chunks() {
-    conv2d_of(40);
+    conv2d_of(16, 20);
+    conv2d_of(8, 72);
 }
 
-fn conv2d_of(depth: usize) {
-    let (s, out) = (Shape::new(2, 9, 13, depth), 20);
+/// Two parts, and the second begins in the middle of a tap.
+#[test]
+fn conv2d_in_parts() {
+    conv2d_of(40, 20);
+    conv2d_of(40, 24);
+}
+
+fn conv2d_of(depth: usize, out: usize) {
+    let s = Shape::new(2, 9, 13, depth);
     let weights = [weight(&[out, s.c, 3, 3], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
     let conv = |w: &[Weight]| Conv2d { weight: w[0], bias: w.get(1).copied(), kernel: 3, out };
     let x = Input::new(s, 1);
@@ -84,7 +96,9 @@ fn conv2d_of(depth: usize) {
 fn conv2d_of_many_tiles() {
     let plain = [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)];
     let chunks = [(Shape::new(3, 5, 7, 136), 33, 1), (Shape::new(1, 12, 11, 72), 130, 3), (Shape::new(1, 1, 1, 8), 3, 3)];
-    for (s, out, kernel) in plain.into_iter().chain(chunks) {
+    // Many parts, and pictures that share tiles.
+    let parts = [(Shape::new(3, 3, 7, 264), 17, 3)];
+    for (s, out, kernel) in plain.into_iter().chain(chunks).chain(parts) {
         let weights = [weight(&[out, s.c, kernel, kernel], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         Case::new([Input::new(s, 1)], &weights)
             .check(&|g, x, w| g.conv2d(x[0], &Conv2d { weight: w[0], bias: Some(w[1]), kernel, out }));
@@ -94,7 +108,8 @@ fn conv2d_of_many_tiles() {
 #[test]
 fn group_norm() {
     // More parts than one, more than a block takes at a time, and more pixels than the most parts have at least.
-    let shapes = [(2, 15, 31, 24, 4), (2, 70, 71, 8, 2), (1, 3, 3, 96, 32), (1, 200, 201, 2, 1), (1, 1, 1, 320, 32)];
+    let shapes =
+        [(2, 15, 31, 24, 4), (2, 70, 71, 8, 2), (1, 3, 3, 96, 32), (1, 200, 201, 2, 1), (1, 1, 1, 320, 32), (2, 5, 7, 20, 4)];
     for (n, h, w, c, groups) in shapes {
         let mut x = Input::new(Shape::new(n, h, w, c), 1);
         // A mean far from 0 shows a variance that cancels.
@@ -140,6 +155,8 @@ fn attention() {
         (70, 150, 1, 104, true),
         (20, 64, 1, 128, false),
         (128, 128, 1, 160, false),
+        // Several blocks for a head, of which the last has a part only.
+        (130, 70, 1, 264, true),
     ];
     for (queries, tokens, heads, size, causal) in cases {
         let [q, k, v] = [(queries, 1), (tokens, 2), (tokens, 3)].map(|(len, seed)| {
@@ -156,31 +173,41 @@ fn attention() {
 
 #[test]
 fn activations() {
-    let mut x = Input::new(Shape::new(2, 3, 11, 17), 1);
-    x.values.iter_mut().for_each(|x| *x *= 8.0);
-    for act in [Activation::None, Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
-        Case::new([x.clone()], &[]).check(&|g, x, _| g.activate(x[0], act));
-        Case::new([x.clone()], &[]).check(&|g, x, _| {
-            g.push(Op::Activate(ops::Activate { dst: x[0], x: x[0], act }));
-            x[0]
-        });
+    // Elements one by one, in chunks, and in chunks where both pictures are there only.
+    for w in [17, 8, 4] {
+        let mut x = Input::new(Shape::new(2, 3, 11, w), 1);
+        x.values.iter_mut().for_each(|x| *x *= 8.0);
+        for act in [Activation::None, Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
+            Case::new([x.clone()], &[]).check(&|g, x, _| g.activate(x[0], act));
+            Case::new([x.clone()], &[]).check(&|g, x, _| {
+                g.push(Op::Activate(ops::Activate { dst: x[0], x: x[0], act }));
+                x[0]
+            });
+        }
     }
 }
 
 #[test]
 fn channels_are_put_together_and_taken_apart() {
     let s = Shape::new(2, 3, 5, 4);
-    Case::new([Input::new(s, 1), Input::new(s.channels(3), 2), Input::new(s.channels(70), 3)], &[]).check(&|g, x, _| {
-        let s = x[0].shape;
-        let all = push(g, s.channels(77), |dst| Op::Concat(ops::Concat { dst, parts: x.to_vec() }));
-        push(g, s.channels(20), |dst| Op::Slice(ops::Slice { dst, x: all, first: 2 }))
-    });
+    // One by one; in chunks; and in chunks but for what begins or ends between two.
+    for (parts, first, count) in [([4, 3, 70], 2, 20), ([24, 8, 304], 16, 128), ([16, 4, 36], 16, 24), ([8, 16, 8], 4, 24)] {
+        let inputs = [0, 1, 2].map(|i| Input::new(s.channels(parts[i]), i as u32 + 1));
+        Case::new(inputs, &[]).check(&|g, x, _| {
+            let s = x[0].shape;
+            let all = push(g, s.channels(parts.iter().sum()), |dst| Op::Concat(ops::Concat { dst, parts: x.to_vec() }));
+            push(g, s.channels(count), |dst| Op::Slice(ops::Slice { dst, x: all, first }))
+        });
+    }
 }
 
 #[test]
 fn copies_repeat_until_full() {
-    let s = Shape::new(1, 3, 5, 7);
-    Case::new([Input::new(s, 1)], &[]).check(&|g, x, _| push(g, Shape { n: 3, ..s }, |dst| Op::Copy(ops::Copy { dst, x: x[0] })));
+    for c in [7, 8, 24] {
+        let s = Shape::new(1, 3, 5, c);
+        Case::new([Input::new(s, 1)], &[])
+            .check(&|g, x, _| push(g, Shape { n: 3, ..s }, |dst| Op::Copy(ops::Copy { dst, x: x[0] })));
+    }
 }
 
 #[test]

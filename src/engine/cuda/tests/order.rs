@@ -67,7 +67,7 @@ fn a_program_is_captured_once_and_replayed() {
         backend.run(&net.program.ops, &mut go_on).unwrap();
     }
     let state = double.state();
-    let kernels = ["group_norm_moments", "group_norm_factors", "group_norm", "product_mma", "copy"];
+    let kernels = ["group_norm_moments", "group_norm_factors", "group_norm", "product_mma_64", "copy"];
     assert_eq!(state.kernels(), kernels);
     let rest: Vec<&Call> = state.calls.iter().filter(|c| !matches!(c, Call::Launch(_))).collect();
     let Call::EndCapture(graph) = *rest[1] else { panic!("{rest:?}") };
@@ -95,10 +95,38 @@ fn launches_name_their_buffers() {
     assert_eq!((norm.n, norm.pixels, norm.channels, norm.groups, norm.silu), (2, 45, INPUTS as u32, 4, 1));
     assert_eq!((product.to_w, product.depth, product.cols, product.kernel), (90, INPUTS as u32, OUT as u32, 1));
     assert_eq!((product.bias, product.shift.at, product.residual.at), (0, 0, 0));
-    // 90 rows and 70 columns in tiles of 128.
-    assert_eq!((launches[3].blocks, launches[3].entry().as_str()), ((1, 1), "product_mma_bf16"));
+    // 90 rows and 70 columns in tiles of 64.
+    assert_eq!((launches[3].blocks, launches[3].entry().as_str()), ((2, 2), "product_mma_64_bf16"));
     assert_eq!(launches[1].blocks, (2 * 4, 1));
     assert_eq!(copy.count as usize, net.y.len());
+}
+
+#[test]
+fn sums_in_parts_have_working_memory_and_are_added_up() {
+    let double = Double::new(Kernels::Written);
+    let mut backend = backend(&double);
+    let (inputs, out) = (520, 9);
+    let numbers = vec![0; 4 * out * inputs];
+    let raw = RawWeight { name: "w", dtype: Dtype::F32, dims: &[out, inputs], bytes: &numbers };
+    let layer = Linear { weight: backend.weight(raw, WeightKind::Matrix).unwrap(), bias: None, out };
+    let mut planner = Planner::new();
+    let x = planner.keep(Shape::sequence(3, 2, inputs));
+    let program = planner.program("deep", &backend, |g| {
+        g.linear(x, &layer, Activation::None);
+    });
+    let plan = planner.finish();
+    // 17 slices of operands are two parts, of 6 rows each.
+    assert_eq!(plan.scratch(), 2 * 6 * out);
+    backend.reserve(&plan).unwrap();
+    backend.run(&program.ops, &mut go_on).unwrap();
+    let state = double.state();
+    assert_eq!(state.kernels(), ["product_mma_64", "product_sum"]);
+    let launches: Vec<_> = state.calls.iter().filter_map(|c| if let Call::Launch(l) = c { Some(l) } else { None }).collect();
+    let [product, sum] = [0, 1].map(|i| bytemuck::from_bytes::<args::Product>(bytemuck::cast_slice(&launches[i].args)));
+    assert_eq!((product, launches[0].blocks, launches[1].blocks), (sum, (1, 2), (1, 1)));
+    assert_eq!((product.parts, product.part, product.pictures, product.to_w), (2, 9, 1, 6));
+    let end = product.sums + 4 * plan.scratch() as u64;
+    assert_eq!(end - product.x.at, state.used() - 2 * (out * inputs) as u64);
 }
 
 #[test]

@@ -13,6 +13,14 @@ template <class X> inline const X& read(const void* at) {
     return known ? *static_cast<const X*>(at) : nothing;
 }
 
+template <class X> inline void write(void* at, const X& x) {
+    const bool known = shim::knows(at, sizeof(X)) && reinterpret_cast<uintptr_t>(at) % alignof(X) == 0;
+    shim::strayed = shim::strayed || !known;
+    if (known) {
+        *static_cast<X*>(at) = x;
+    }
+}
+
 template <class T> inline u32 pack(float first, float second) {
     return narrow<T>(first).bits | static_cast<u32>(narrow<T>(second).bits) << 16;
 }

@@ -1,5 +1,5 @@
-//! One operation on one set of operands: what the CPU makes of it, and what the kernels make of it in each type, order and
-//! batch. Knows no operation.
+//! One operation on one set of operands: what the CPU makes of it, and what the kernels make of it in each type, order, batch
+//! and size of a product's tiles. Knows no operation.
 
 use super::super::{
     card,
@@ -56,6 +56,15 @@ pub(super) struct Case {
     inputs: Vec<Input>,
     weights: Vec<Numbers>,
     tolerance: f64,
+}
+
+/// How a card runs a case.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// The inputs are copied to the program's own buffers first, which have the card's type.
+    own: bool,
+    /// Products have tiles of the size that was not chosen.
+    other_tiles: bool,
 }
 
 /// The values as a card keeps them.
@@ -128,8 +137,10 @@ impl Case {
         crate::session::read(backend, last.unwrap())
     }
 
-    fn on(&self, driver: Box<dyn Driver>, element: Element, own: bool, record: &Record<'_>) -> Vec<f32> {
-        self.run(&mut CudaBackend::new(driver, element, Box::new(|_| {})), own, record)
+    fn on(&self, driver: Box<dyn Driver>, element: Element, way: Way, record: &Record<'_>) -> Vec<f32> {
+        let mut backend = CudaBackend::new(driver, element, Box::new(|_| {}));
+        backend.other_tiles = way.other_tiles;
+        self.run(&mut backend, way.own, record)
     }
 
     /// The kernels against the CPU.
@@ -138,25 +149,29 @@ impl Case {
             let case = self.of(element);
             let expected = case.run(&mut CpuBackend::new(1), false, record);
             for own in [false, true] {
-                let found = case.each_picture(&|| double(Kernels::Forwards), element, own, record);
+                // Either tile in either order.
+                let [way, other_way] = [own, !own].map(|other_tiles| Way { own, other_tiles });
+                let found = case.each_picture(&|| double(Kernels::Forwards), element, way, record);
                 close(element, &found, &expected, tolerance * self.tolerance);
-                let turned = case.on(double(Kernels::Backwards), element, own, record);
-                assert!(same(&found, &turned), "{element:?}: the order of threads changes the result");
+                let turned = case.on(double(Kernels::Backwards), element, other_way, record);
+                assert!(same(&found, &turned), "{element:?}: the order of threads or the size of tiles changes the result");
                 if card().is_some() {
-                    let found = case.each_picture(&|| card().unwrap(), element, own, record);
+                    let found = case.each_picture(&|| card().unwrap(), element, way, record);
                     close(element, &found, &expected, tolerance * self.tolerance);
+                    let other = case.on(card().unwrap(), element, other_way, record);
+                    assert!(same(&found, &other), "{element:?}: the size of tiles changes the result on the card");
                 }
             }
         }
     }
 
     /// The result on a card, which each picture has by itself too.
-    fn each_picture(&self, card: &dyn Fn() -> Box<dyn Driver>, element: Element, own: bool, record: &Record<'_>) -> Vec<f32> {
-        let found = self.on(card(), element, own, record);
+    fn each_picture(&self, card: &dyn Fn() -> Box<dyn Driver>, element: Element, way: Way, record: &Record<'_>) -> Vec<f32> {
+        let found = self.on(card(), element, way, record);
         let pictures = self.inputs[0].shape.n;
         let len = found.len() / pictures;
         for n in 0..if pictures > 1 { pictures } else { 0 } {
-            let one = self.picture(n, pictures).on(card(), element, own, record);
+            let one = self.picture(n, pictures).on(card(), element, way, record);
             assert!(same(&one, &found[n * len..(n + 1) * len]), "{element:?}: the batch changes picture {n}");
         }
         found
