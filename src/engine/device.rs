@@ -122,9 +122,8 @@ impl Device {
 /// GPU `number`, or why there is none, as a sentence.
 #[cfg(feature = "cuda")]
 fn open(number: u32, element: Element) -> Result<CudaBackend, String> {
-    let ordinal = i32::try_from(number).map_err(|_| format!("There is no GPU {number}."))?;
-    let card = Card::open(ordinal).map_err(|fault| format!("No GPU is used: {fault}."))?;
-    Ok(CudaBackend::new(Box::new(card), element, Box::new(|_| {})))
+    let card = Card::open(number).map_err(|fault| format!("No GPU is used: {fault}."))?;
+    Ok(CudaBackend::new(Box::new(card), element))
 }
 
 /// "CPU, 2 cores"; "NVIDIA H100, f16".

@@ -135,6 +135,9 @@ pub enum EngineError {
     /// The run needs more memory than there is; known before it starts. A smaller size or batch may work.
     #[error("{0}")]
     OutOfMemory(Problem),
+    /// The GPU has too little memory free. It may do once whoever holds the rest gave some back.
+    #[error("{0}")]
+    GpuFull(Problem),
     /// The recipe and its pictures do not fit together or do not fit the model.
     #[error("{0}")]
     BadInput(Problem),
@@ -148,7 +151,11 @@ impl EngineError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             EngineError::Cancelled => None,
-            EngineError::BadModel(p) | EngineError::OutOfMemory(p) | EngineError::BadInput(p) | EngineError::Other(p) => Some(p),
+            EngineError::BadModel(p)
+            | EngineError::OutOfMemory(p)
+            | EngineError::GpuFull(p)
+            | EngineError::BadInput(p)
+            | EngineError::Other(p) => Some(p),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Puts the parts together and serves until told to stop. Knows every part, decides nothing.
 
 mod engines;
+mod room;
 
 use crate::{
     app::App,
@@ -83,14 +84,6 @@ impl Application {
         let (gpus, engines) = start_engines(&config, spawner.clone());
         let sessions = Sessions::open(&config.data.join("logs"), store.clone(), clock.clone(), spawner.clone()).await?;
         let audit = Audit::new(store.clone(), clock.clone());
-        let parts = jobs::Parts {
-            store: store.clone(),
-            events: events.clone(),
-            artifacts: artifacts.clone(),
-            uploads: uploads.clone(),
-            engines: engines.clone(),
-            clock: clock.clone(),
-        };
         let doors = Doors::open(&config, port, store.clone(), clock.clone())?;
         let users = Users::open(store.clone(), clock.clone()).await?;
         let logins = Logins::open(store.clone(), clock.clone()).await?;
@@ -110,6 +103,15 @@ impl Application {
             logins: &logins,
         };
         let tools = tools(&config, &others).await?;
+        let parts = jobs::Parts {
+            store: store.clone(),
+            events: events.clone(),
+            artifacts: artifacts.clone(),
+            uploads: uploads.clone(),
+            engines: engines.clone(),
+            room: Arc::new(room::OfTools(tools.clone())),
+            clock: clock.clone(),
+        };
         let app = App {
             boot: starter(config.clone(), tools.clone(), &others),
             datasets: Datasets::open(&config, store.clone(), events.clone(), clock.clone(), artifacts.clone()).await?,

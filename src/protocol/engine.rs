@@ -18,7 +18,7 @@ pub enum ToEngine {
     /// Look at the models folder again; answered by `Models`.
     Scan,
     /// Make pictures. Answered by any number of `Loading`, `Step`, then `Picture`s, and exactly one of
-    /// `Done`, `Cancelled`, `Failed`.
+    /// `Done`, `Cancelled`, `Failed`, `GpuFull`.
     Generate {
         /// The job.
         job: JobId,
@@ -127,6 +127,13 @@ pub enum FromEngine {
         /// The job.
         job: JobId,
         /// Why.
+        problem: Problem,
+    },
+    /// There is too little memory free on the GPU, and nothing was made. It may be asked for again once others gave some back.
+    GpuFull {
+        /// The job.
+        job: JobId,
+        /// How much is needed and how much is free.
         problem: Problem,
     },
     /// The answer to `CountTokens`.

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-/// Bytes that the stripped program is to have at most one day, its embedded model and front end included.
+/// Bytes that the stripped program may have, its embedded model, front end and kernels for GPUs included.
 const BAR: u64 = 64 << 20;
-/// Bytes that it has at most today, kernels for GPUs included. Whoever makes it smaller lowers this.
-const MOST: u64 = 69 << 20;
+/// Bytes that are kept free for the kernels, which are in it only where `nvcc` was.
+const KERNELS: u64 = 2 << 20;
 
 /// A machine without NVIDIA's libraries has to start it.
 #[test]
@@ -27,7 +27,6 @@ fn the_stripped_program_is_small() {
     let done = Command::new("strip").arg("-o").arg(&to).arg(env!("CARGO_BIN_EXE_easel")).status().unwrap();
     assert!(done.success());
     let bytes = to.metadata().unwrap().len();
-    let verdict = if bytes <= BAR { "held" } else { "missed" };
-    println!("the stripped program has {:.1} MiB; bar {}: {verdict}", bytes as f64 / f64::from(1 << 20), BAR >> 20);
-    assert!(bytes <= MOST, "{bytes} bytes");
+    println!("the stripped program has {:.1} MiB; bar {} with kernels for GPUs", bytes as f64 / f64::from(1 << 20), BAR >> 20);
+    assert!(bytes <= BAR - KERNELS, "{bytes} bytes");
 }

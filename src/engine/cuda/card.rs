@@ -45,12 +45,33 @@ impl From<DriverError> for Fault {
     }
 }
 
+/// Card `number` by its place on the PCI bus. The driver itself counts the fastest first, unless its environment says otherwise.
+fn on_bus(number: u32) -> Result<sys::CUdevice, Fault> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_PCI_BUS_ID as BUS, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID as SLOT,
+        CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID as DOMAIN,
+    };
+    let mut cards = Vec::new();
+    for ordinal in 0..device::get_count()? {
+        let card = device::get(ordinal)?;
+        let mut place = [0; 3];
+        for (at, which) in place.iter_mut().zip([DOMAIN, BUS, SLOT]) {
+            // SAFETY: the device was just given.
+            *at = unsafe { device::get_attribute(card, which) }?;
+        }
+        cards.push((place, card));
+    }
+    cards.sort_by_key(|(place, _)| *place);
+    let found = usize::try_from(number).ok().and_then(|number| cards.get(number));
+    found.map(|(_, card)| *card).ok_or_else(|| Fault::Other(format!("there is no GPU {number}; there are {}", cards.len())))
+}
+
 impl Card {
-    /// Card `ordinal` of this machine, from 0.
+    /// Card `number` of this machine, from 0 in the order of the PCI bus, as NVIDIA's management library counts.
     ///
     /// # Errors
     /// Where there is no driver, no such card, a driver too old for the kernels, or no kernels in this build.
-    pub fn open(ordinal: i32) -> Result<Card, Fault> {
+    pub fn open(number: u32) -> Result<Card, Fault> {
         let other = |words: &str| Fault::Other(words.to_owned());
         if KERNELS.is_empty() {
             return Err(other("this build has no kernels for GPUs, because there was no nvcc"));
@@ -69,7 +90,7 @@ impl Card {
                 "the NVIDIA driver is made for CUDA {major}.{minor}, and 13.0 is needed (driver 580)"
             )));
         }
-        let device = device::get(ordinal)?;
+        let device = on_bus(number)?;
         let name = device::get_name(device)?;
         // SAFETY: the device was just given. Whatever fails from here on leaves a context that the process's end takes.
         let context = unsafe { primary_ctx::retain(device) }?;

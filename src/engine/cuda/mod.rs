@@ -32,19 +32,15 @@ const AHEAD: usize = 2;
 /// Time between two questions whether a program is done.
 const ASK_EVERY: Duration = Duration::from_millis(1);
 
-/// Asked to give back so many bytes of the card, or more, before an allocation is tried for the second time.
-pub type MakeRoom = dyn FnMut(u64) + Send;
-
 /// What happens when the card fails in the middle of a run: nothing is known of its memory then, and only the end of the
 /// process gives it back. Hears why, in words.
 pub type Lost = fn(&str) -> !;
 
 /// A GPU.
-#[allow(missing_debug_implementations, reason = "holds a device and a closure")]
+#[allow(missing_debug_implementations, reason = "holds a device")]
 pub struct CudaBackend {
     driver: Box<dyn Driver>,
     element: Element,
-    make_room: Box<MakeRoom>,
     weights: Vec<Packed>,
     run: Option<Run>,
     /// The ends of the programs that were sent and not seen done.
@@ -63,13 +59,11 @@ struct Run {
 }
 
 impl CudaBackend {
-    /// A GPU that keeps matrices and what lies between two operations as `element`. `make_room` is asked once where the
-    /// card is full.
-    pub fn new(driver: Box<dyn Driver>, element: Element, make_room: Box<MakeRoom>) -> CudaBackend {
+    /// A GPU that keeps matrices and what lies between two operations as `element`.
+    pub fn new(driver: Box<dyn Driver>, element: Element) -> CudaBackend {
         CudaBackend {
             driver,
             element,
-            make_room,
             weights: Vec::new(),
             run: None,
             sent: VecDeque::new(),
@@ -86,19 +80,15 @@ impl CudaBackend {
         self
     }
 
-    /// Memory of the card. Where it has none, room is made once; what does not fit then is refused with numbers.
+    /// Memory of the card. What does not fit is refused with numbers.
     fn take(&mut self, bytes: u64, remedy: &str) -> Result<u64, EngineError> {
-        if let Some(address) = self.try_take(bytes)? {
-            return Ok(address);
-        }
-        (self.make_room)(bytes);
         if let Some(address) = self.try_take(bytes)? {
             return Ok(address);
         }
         let driver::Memory { free, total } = self.driver.memory().map_err(failed)?;
         let [needed, free, total] = [bytes, free, total].map(memory::words);
         let what = format!("This needs {needed} of the GPU's memory, and {free} of its {total} are free.");
-        Err(EngineError::OutOfMemory(Problem::new(what).remedy(remedy)))
+        Err(EngineError::GpuFull(Problem::new(what).remedy(remedy)))
     }
 
     /// Nothing where the card is full.

@@ -28,6 +28,9 @@ impl Pipeline for Gradient {
         if recipe.prompt == "refuse" {
             return Err(EngineError::OutOfMemory(protocol::Problem::new("Too large.").remedy("Choose a smaller size.")));
         }
+        if recipe.prompt == "full" {
+            return Err(EngineError::GpuFull(protocol::Problem::new("1 GB of 8 GB are free.")));
+        }
         let ground = inputs.image.as_ref().map_or(0, |i| i.data[0]);
         for step in 1..=recipe.steps {
             let end = Instant::now() + self.step;
@@ -109,7 +112,10 @@ impl Panel {
         loop {
             heard.push(self.hear());
             let last = heard.last().unwrap();
-            if matches!(last, FromEngine::Done { .. } | FromEngine::Cancelled { .. } | FromEngine::Failed { .. }) {
+            if matches!(
+                last,
+                FromEngine::Done { .. } | FromEngine::Cancelled { .. } | FromEngine::Failed { .. } | FromEngine::GpuFull { .. }
+            ) {
                 return heard;
             }
         }
@@ -218,6 +224,9 @@ fn trouble_fails_one_job_and_not_the_next() {
     panel.generate("D", Recipe { model: "gone".into(), ..recipe("x", 1, 1) }, None);
     let Some(FromEngine::Failed { problem, .. }) = panel.until_end().pop() else { panic!("not failed") };
     assert!(problem.what.contains("gone"));
+    panel.generate("F", recipe("full", 1, 1), None);
+    let Some(FromEngine::GpuFull { problem, .. }) = panel.until_end().pop() else { panic!("not full") };
+    assert_eq!(problem.what, "1 GB of 8 GB are free.");
     panel.generate("E", recipe("x", 1, 1), None);
     assert!(matches!(panel.until_end().last(), Some(FromEngine::Done { .. })));
 }

@@ -85,6 +85,7 @@ impl Worker<'_> {
         self.shared.outbox.send(match outcome {
             Ok(Ok(())) => FromEngine::Done { job, seconds: began.elapsed().as_secs_f32() },
             Ok(Err(EngineError::Cancelled)) => FromEngine::Cancelled { job },
+            Ok(Err(EngineError::GpuFull(problem))) => FromEngine::GpuFull { job, problem },
             Ok(Err(error)) => {
                 let problem = error.problem().cloned().unwrap_or_else(|| Problem::new(error.to_string()));
                 FromEngine::Failed { job, problem }

@@ -241,7 +241,7 @@ impl Task {
             tracing::error!(engine = build, panel = BUILD_ID, "the engine is of another build: restart Easel");
             return self.hang_up("it is of another build");
         }
-        tracing::info!(device, "the engine is there");
+        tracing::info!(engine = self.place.index + 1, device, "the engine is there");
         self.hello_by = None;
         self.service.ready();
         self.place.change(|view| {
@@ -257,7 +257,10 @@ impl Task {
     fn pass_on(&mut self, message: FromEngine) {
         let (job, last) = match &message {
             FromEngine::Loading { job, .. } | FromEngine::Step { job, .. } | FromEngine::Picture { job, .. } => (job, false),
-            FromEngine::Done { job, .. } | FromEngine::Cancelled { job } | FromEngine::Failed { job, .. } => (job, true),
+            FromEngine::Done { job, .. }
+            | FromEngine::Cancelled { job }
+            | FromEngine::Failed { job, .. }
+            | FromEngine::GpuFull { job, .. } => (job, true),
             _ => return,
         };
         let Some(running) = self.job.take_if(|running| running.job == *job) else { return };

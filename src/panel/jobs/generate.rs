@@ -1,7 +1,7 @@
 //! One start of one job: its reference pictures, the engine's words, its pictures into the gallery. Knows
 //! neither queue nor states; returns how the start ended.
 
-use super::{Job, Jobs, Loading, Outcome, worker::told_to_stop};
+use super::{Job, Jobs, Loading, Outcome, room, worker::told_to_stop};
 use crate::{
     artifacts::{NewPicture, is_full},
     engine_client::{EngineEvent, Order},
@@ -11,13 +11,36 @@ use crate::{
 use protocol::{FromEngine, ImageRef, Problem};
 use serde::Serialize;
 
-/// Runs a job once, on that engine.
+/// How one order ended.
+enum Ended {
+    Over(Outcome),
+    /// The card was full before anything was made.
+    GpuFull(Problem),
+}
+
+/// Runs a job once, on that engine. Where its card is full, room is made and it is sent a second time.
 pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
+    let problem = match order(jobs, engine, job).await {
+        Ended::Over(outcome) => return outcome,
+        Ended::GpuFull(problem) => problem,
+    };
+    let problem = match room::made(jobs, job).await {
+        Err(outcome) => return outcome,
+        Ok(false) => problem,
+        Ok(true) => match order(jobs, engine, job).await {
+            Ended::Over(outcome) => return outcome,
+            Ended::GpuFull(problem) => problem,
+        },
+    };
+    Outcome::Failed(room::described(jobs, problem).await)
+}
+
+async fn order(jobs: &Jobs, engine: usize, job: &Job) -> Ended {
     let (image, mask) = match references(jobs, job).await {
         Ok(references) => references,
-        Err(problem) => return Outcome::Failed(problem),
+        Err(problem) => return Ended::Over(Outcome::Failed(problem)),
     };
-    let Some(engine) = jobs.0.parts.engines.each().get(engine) else { return Outcome::NotSent };
+    let Some(engine) = jobs.0.parts.engines.each().get(engine) else { return Ended::Over(Outcome::NotSent) };
     let mut events = engine.generate(Order { job: job.id.clone(), recipe: job.recipe.clone(), image, mask });
     // A cancel that came before the order was unknown to the engine; one that comes after finds the job.
     if jobs.board().get(&job.id).is_some_and(|e| e.job.cancel) {
@@ -30,13 +53,13 @@ pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
             event = events.recv() => event.unwrap_or(EngineEvent::NotSent),
             () = told_to_stop(&mut stopping) => {
                 engine.cancel(&job.id);
-                return Outcome::Stopping;
+                return Ended::Over(Outcome::Stopping);
             }
         };
         let message = match event {
             EngineEvent::Told(message) => message,
-            EngineEvent::Died(log) => return failure.map_or(Outcome::EngineDied(log), Outcome::Failed),
-            EngineEvent::NotSent => return Outcome::NotSent,
+            EngineEvent::Died(log) => return Ended::Over(failure.map_or(Outcome::EngineDied(log), Outcome::Failed)),
+            EngineEvent::NotSent => return Ended::Over(Outcome::NotSent),
         };
         match hear(jobs, job, message).await {
             Heard::More => {}
@@ -45,7 +68,7 @@ pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
                 failure.get_or_insert(problem);
                 engine.cancel(&job.id);
             }
-            Heard::Over(outcome) => return failure.map_or(outcome, Outcome::Failed),
+            Heard::Over(ended) => return failure.map_or(ended, |problem| Ended::Over(Outcome::Failed(problem))),
         }
     }
 }
@@ -53,7 +76,7 @@ pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
 enum Heard {
     More,
     Refused(Problem),
-    Over(Outcome),
+    Over(Ended),
 }
 
 async fn hear(jobs: &Jobs, job: &Job, message: FromEngine) -> Heard {
@@ -76,10 +99,11 @@ async fn hear(jobs: &Jobs, job: &Job, message: FromEngine) -> Heard {
         }
         FromEngine::Done { seconds, .. } => {
             jobs.board().rates.learn(&job.recipe, f64::from(seconds));
-            return Heard::Over(Outcome::Done);
+            return Heard::Over(Ended::Over(Outcome::Done));
         }
-        FromEngine::Cancelled { .. } => return Heard::Over(Outcome::Cancelled),
-        FromEngine::Failed { problem, .. } => return Heard::Over(Outcome::Failed(problem)),
+        FromEngine::Cancelled { .. } => return Heard::Over(Ended::Over(Outcome::Cancelled)),
+        FromEngine::Failed { problem, .. } => return Heard::Over(Ended::Over(Outcome::Failed(problem))),
+        FromEngine::GpuFull { problem, .. } => return Heard::Over(Ended::GpuFull(problem)),
         // Not about a job.
         FromEngine::Hello { .. } | FromEngine::Models { .. } | FromEngine::Tokens { .. } | FromEngine::Unloaded => {}
     }

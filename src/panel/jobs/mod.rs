@@ -7,10 +7,12 @@ mod generate;
 mod job;
 mod lanes;
 mod queue;
+mod room;
 mod view;
 mod worker;
 
 pub use job::{ENGINE_TRIES, Job, JobState, Outcome, PANEL_TRIES};
+pub use room::Room;
 pub use view::{HiddenJob, JobView, Loading, Progress};
 
 use crate::{
@@ -54,6 +56,8 @@ pub struct Parts {
     pub uploads: Uploads,
     /// Who makes them.
     pub engines: Engines,
+    /// Who has others give the graphics cards' memory back.
+    pub room: Arc<dyn Room>,
     /// The time.
     pub clock: Clock,
 }

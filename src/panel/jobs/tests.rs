@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::engine_client::EngineStatus;
+use futures_util::future::BoxFuture;
 use protocol::{BUILD_ID, FromEngine, Problem, Recipe, ToEngine, frame};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use supervise::{Exit, Launch, Policy, Scripted, ScriptedSpawner, Spawner};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,10 +15,47 @@ use tokio::{
     sync::mpsc,
 };
 
+/// Others on a graphics card.
+#[derive(Debug, Default)]
+struct Others {
+    asked: AtomicU32,
+    /// What they do when they are asked.
+    mood: Mutex<Mood>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Mood {
+    #[default]
+    LetGo,
+    Keep,
+    Silent,
+    Panic,
+}
+
+impl Room for Others {
+    fn make(&self) -> BoxFuture<'_, bool> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mood = *self.mood.lock().unwrap();
+        Box::pin(async move {
+            match mood {
+                Mood::LetGo => true,
+                Mood::Keep => false,
+                Mood::Silent => std::future::pending().await,
+                Mood::Panic => panic!("as asked"),
+            }
+        })
+    }
+
+    fn holders(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async { Some("Card: ComfyUI holds 14.0 GB.".to_owned()) })
+    }
+}
+
 /// A studio without pages.
 struct Studio {
     jobs: Jobs,
     parts: Parts,
+    others: Arc<Others>,
     /// Prompts in the order in which the engine got them.
     started: mpsc::UnboundedReceiver<String>,
 }
@@ -36,9 +77,10 @@ impl Studio {
         let engines = Engines::start(vec![Launch::new("toy").with_stream(); count], policy, &spawner);
         let (tells, started) = mpsc::unbounded_channel();
         tokio::spawn(play(parts, tells));
-        let parts = Parts { store, events, artifacts, uploads, engines, clock };
+        let others = Arc::<Others>::default();
+        let parts = Parts { store, events, artifacts, uploads, engines, room: others.clone(), clock };
         let jobs = Jobs::open(parts.clone()).await.unwrap();
-        Studio { jobs, parts, started }
+        Studio { jobs, parts, others, started }
     }
 
     async fn submit(&self, profile: &str, prompt: &str) -> JobId {
@@ -67,7 +109,7 @@ impl Studio {
 }
 
 /// Plays every engine that is started: paints at once, but a prompt of "wait" until it is cancelled, and dies
-/// over "die" after its first picture.
+/// over "die" after its first picture. It finds its card full at a job's first order for "full once", and at each for "full".
 async fn play(mut parts: mpsc::UnboundedReceiver<Scripted>, started: mpsc::UnboundedSender<String>) {
     while let Some(mut part) = parts.recv().await {
         let (stream, started) = (part.stream.take().unwrap(), started.clone());
@@ -82,6 +124,7 @@ async fn play(mut parts: mpsc::UnboundedReceiver<Scripted>, started: mpsc::Unbou
 }
 
 async fn one_life(mut stream: UnixStream, started: &mpsc::UnboundedSender<String>) -> Exit {
+    let mut orders = HashMap::<JobId, u32>::new();
     loop {
         let mut prefix = [0; 4];
         if stream.read_exact(&mut prefix).await.is_err() {
@@ -95,7 +138,12 @@ async fn one_life(mut stream: UnixStream, started: &mpsc::UnboundedSender<String
             ToEngine::Cancel { job } => vec![FromEngine::Cancelled { job }],
             ToEngine::Generate { job, recipe, .. } => {
                 let _ = started.send(recipe.prompt.clone());
-                paint(&job, &recipe)
+                let order = *orders.entry(job.clone()).and_modify(|order| *order += 1).or_insert(1);
+                match recipe.prompt.as_str() {
+                    "full once" if order == 1 => vec![full(job)],
+                    "full" => vec![full(job)],
+                    _ => paint(&job, &recipe),
+                }
             }
             _ => vec![],
         };
@@ -128,6 +176,58 @@ fn paint(job: &JobId, recipe: &Recipe) -> Vec<FromEngine> {
         "no" => vec![FromEngine::Failed { job: job.clone(), problem: Problem::new("No.") }],
         _ => vec![step(1), picture(0, b"t"), picture(1, b"t"), FromEngine::Done { job: job.clone(), seconds: 0.5 }],
     }
+}
+
+fn full(job: JobId) -> FromEngine {
+    FromEngine::GpuFull { job, problem: Problem::new("This needs 3 GB, and 1 GB are free.").remedy("Choose a smaller size.") }
+}
+
+#[tokio::test]
+async fn a_job_that_finds_the_card_full_asks_others_once_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut studio = Studio::open(folder.path()).await;
+    let id = studio.submit("ada", "full once").await;
+    let job = studio.until("ada", &id, "done").await;
+    assert_eq!((job.artifacts.len(), studio.others.asked.load(Ordering::Relaxed)), (2, 1));
+    assert_eq!(studio.jobs.get(&"ada".parse().unwrap(), &id).await.unwrap().unwrap().error, None);
+    for (mood, orders) in [(Mood::LetGo, 2), (Mood::Keep, 1)] {
+        while studio.started.try_recv().is_ok() {}
+        *studio.others.mood.lock().unwrap() = mood;
+        let id = studio.submit("ada", "full").await;
+        let error = studio.until("ada", &id, "failed").await.error.unwrap();
+        assert_eq!(error.what, "This needs 3 GB, and 1 GB are free. Card: ComfyUI holds 14.0 GB.");
+        assert_eq!(error.remedy, "Choose a smaller size.");
+        assert_eq!(std::iter::from_fn(|| studio.started.try_recv().ok()).count(), orders, "{mood:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_room_can_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    *studio.others.mood.lock().unwrap() = Mood::Silent;
+    let id = studio.submit("ada", "full").await;
+    while studio.others.asked.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(studio.state("ada", &id).await.error.unwrap().what.contains("waits for tools"));
+    studio.jobs.cancel(&"ada".parse().unwrap(), &id).await.unwrap();
+    let job = studio.until("ada", &id, "cancelled").await;
+    assert_eq!(job.error, None);
+    let next = studio.submit("bob", "b").await;
+    studio.until("bob", &next, "done").await;
+}
+
+#[tokio::test]
+async fn a_fault_in_a_jobs_task_fails_that_job_and_its_engine_takes_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let studio = Studio::open(folder.path()).await;
+    *studio.others.mood.lock().unwrap() = Mood::Panic;
+    let id = studio.submit("ada", "full").await;
+    let job = studio.until("ada", &id, "failed").await;
+    assert!(job.error.unwrap().what.contains("stumbled"));
+    let next = studio.submit("bob", "b").await;
+    studio.until("bob", &next, "done").await;
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use crate::{
     engine_client::{EngineView, working},
     store::{Connection, StoreError},
 };
+use futures_util::FutureExt as _;
 use protocol::Problem;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
 /// Wait before a change that the disk refused is tried again.
@@ -69,7 +70,11 @@ async fn one(jobs: Jobs, engine: usize, job: Job) -> usize {
         return engine;
     };
     jobs.tell_places();
-    let outcome = generate::run(&jobs, engine, &job).await;
+    // A fault of ours fails one job: without this nobody would know that its engine is free again.
+    let outcome = AssertUnwindSafe(generate::run(&jobs, engine, &job)).catch_unwind().await.unwrap_or_else(|_| {
+        jobs.0.parts.engines.cancel(&job.id);
+        Outcome::Failed(Problem::new("Easel stumbled over this picture.").remedy("Run it again; the log has more."))
+    });
     if let Outcome::Failed(problem) = &outcome {
         tracing::warn!(job = %job.id, place = problem.place, "{problem}");
     }

@@ -62,6 +62,12 @@ impl Card {
         Card { name: gpu.name.clone(), total: gpu.memory_total, free, holders }
     }
 
+    /// "ComfyUI holds 14.0 GB, Other programs holds 2.0 GB".
+    fn told_holders(&self) -> Option<String> {
+        let held: Vec<String> = self.holders.iter().map(|h| format!("{} holds {}", h.name, gb(h.bytes))).collect();
+        (!held.is_empty()).then(|| held.join(", "))
+    }
+
     fn has_room(&self, wanted: u64) -> bool {
         self.free >= wanted.min(self.total / 100 * EMPTY)
     }
@@ -78,14 +84,21 @@ fn lacking(cards: &[Card], wanted_gb: u32) -> Option<String> {
     if cards.iter().any(|card| card.has_room(wanted)) {
         return None;
     }
-    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / GB as f64);
-    let holders: Vec<String> = roomiest.holders.iter().map(|h| format!("{} holds {}", h.name, gb(h.bytes))).collect();
-    let holders = if holders.is_empty() { "who holds the rest is not told here".to_owned() } else { holders.join(", ") };
+    let holders = roomiest.told_holders().unwrap_or_else(|| "who holds the rest is not told here".to_owned());
     Some(format!(
         "It wants {wanted_gb} GB of the graphics card, and {} of {} are free: {holders}.",
         gb(roomiest.free),
         gb(roomiest.total)
     ))
+}
+
+fn gb(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / GB as f64)
+}
+
+/// Bytes that are free on all cards.
+fn free(cards: &[Card]) -> u64 {
+    cards.iter().map(|card| card.free).sum()
 }
 
 impl Tools {
@@ -135,13 +148,51 @@ impl Tools {
         }
     }
 
+    /// For a job whose card is full: has tools give theirs back, and waits until nothing more comes. True: more is free than before.
+    /// Engines are not asked: each has a card of its own.
+    pub(crate) async fn have_tools_let_go(&self) -> bool {
+        let before = free(&self.cards().await);
+        if !self.ask_tools().await {
+            return false;
+        }
+        let (asked, mut last) = (Instant::now(), before);
+        loop {
+            sleep(LOOK).await;
+            let cards = self.cards().await;
+            // Some drivers tell nothing of their cards: then trying is all that can be done.
+            if cards.is_empty() {
+                return true;
+            }
+            let now = free(&cards);
+            if (now > before && now <= last) || asked.elapsed() > LETTING_GO {
+                return now > before;
+            }
+            last = now;
+        }
+    }
+
+    /// Who holds the cards, a sentence for each; none where nothing is known of them.
+    pub(crate) async fn holders(&self) -> Option<String> {
+        let told: Vec<String> =
+            self.cards().await.iter().filter_map(|c| Some(format!("{}: {}.", c.name, c.told_holders()?))).collect();
+        (!told.is_empty()).then(|| told.join(" "))
+    }
+
     async fn ask_to_let_go(&self) {
         self.0.parts.engines.leave_gpus();
+        self.ask_tools().await;
+    }
+
+    /// Asks every tool that runs and can let go. True: one of them agreed.
+    async fn ask_tools(&self) -> bool {
+        let mut agreed = false;
         for other in self.list().await.unwrap_or_default() {
             let (ToolState::Running { port, .. }, Some(how)) = (&other.state, &other.folder.spec.release_vram) else { continue };
             let let_go = self.0.asker.release_vram(*port, how).await;
             tracing::info!(tool = other.folder.spec.id.as_str(), let_go, "asked to give the card's memory back");
+            agreed |= let_go;
         }
+        agreed
     }
 }
 
@@ -182,6 +233,13 @@ mod tests {
             "It wants 12 GB of the graphics card, and 4.0 GB of 24.0 GB are free: ComfyUI holds 14.0 GB, Studio engine holds 6.0 GB."
         );
         assert!(lacking(&[card(20, &[])], 12).unwrap().contains("Other programs holds 20.0 GB"));
+    }
+
+    #[test]
+    fn who_holds_a_card_is_told_in_a_sentence() {
+        assert_eq!(card(20, &[(1, 14), (3, 6)]).told_holders().unwrap(), "ComfyUI holds 14.0 GB, Studio engine holds 6.0 GB");
+        assert_eq!(card(0, &[]).told_holders(), None);
+        assert_eq!(free(&[card(20, &[]), card(4, &[])]) / GB, 24);
     }
 
     #[test]

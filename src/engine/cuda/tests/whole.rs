@@ -16,7 +16,7 @@ fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let to = tempfile::tempdir().unwrap();
     committed::materialise(&tests.join("golden").join(family), &tests.join("text"), to.path()).unwrap();
-    let backend = CudaBackend::new(driver, element, Box::new(|_| {}));
+    let backend = CudaBackend::new(driver, element);
     let found = stable_diffusion::check(to.path(), &Reference::read(to.path()).unwrap(), Box::new(backend), element).unwrap();
     for case in &found {
         let worst = case.outcome.worst().map(|s| format!("{} {:.1e} of {:.1e}", s.name, s.worst, s.tolerance));
@@ -38,7 +38,7 @@ fn equals_the_reference(family: &str, cases: usize) {
 /// What decides whether a card is used passes where the kernels are right, in every type, and tells of a card that fails.
 #[test]
 fn the_trial_passes_with_these_kernels_and_fails_with_a_broken_card() {
-    let device = |double: Double, element| CudaBackend::new(Box::new(double), element, Box::new(|_| {}));
+    let device = |double: Double, element| CudaBackend::new(Box::new(double), element);
     for element in [Element::F32, Element::F16, Element::Bf16] {
         trial::run(&mut device(Double::new(Kernels::Forwards), element)).unwrap();
     }

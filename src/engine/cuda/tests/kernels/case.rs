@@ -138,7 +138,7 @@ impl Case {
     }
 
     fn on(&self, driver: Box<dyn Driver>, element: Element, way: Way, record: &Record<'_>) -> Vec<f32> {
-        let mut backend = CudaBackend::new(driver, element, Box::new(|_| {}));
+        let mut backend = CudaBackend::new(driver, element);
         backend.other_tiles = way.other_tiles;
         self.run(&mut backend, way.own, record)
     }
