@@ -99,6 +99,7 @@ async function load(): Promise<void> {
     await source.load(filter());
     silent = null;
     if (!filtered()) total = source.entries.length;
+    keepSelected();
     show();
   } catch (e) {
     if (e instanceof ApiError) fail(e);
@@ -140,6 +141,13 @@ function showSelection(): void {
   box.toggleAttribute("data-selecting", selecting || selected.size > 0);
   byId("select").ariaPressed = String(selecting);
   grid.refresh();
+}
+
+/** What is out of sight is not selected: nobody deletes what is not shown. */
+function keepSelected(): void {
+  if (selected.size === 0) return;
+  const shown = new Set(source.entries.map((e) => e.id));
+  for (const id of selected) if (!shown.has(id)) selected.delete(id);
 }
 
 function choose(id: string, on: boolean): void {

@@ -1,17 +1,32 @@
 // Deleting pictures so that it can be undone. The server keeps a deleted picture for 30 seconds.
 
-import { send, wordsOf } from "./api";
+import { ApiError, pause, send, wordsOf } from "./api";
 import { toast } from "./toasts";
 import { plural } from "./words";
 
 /** Pictures of one request at most. */
 const MOST = 10_000;
+/** Waits, in ms, before a deletion that nobody answered is asked for again: deleting twice deletes once. */
+const AGAIN_MS = [500, 1_000, 2_000, 4_000, 8_000];
 /** Where a page that is left says to the next one what it deleted. */
 const DELETED = "easel.deleted";
 
 /** Runs one request after another for so many of them each; what fails leaves the rest as it is. */
 async function inParts(ids: string[], run: (part: string[]) => Promise<void>): Promise<void> {
   for (let i = 0; i < ids.length; i += MOST) await run(ids.slice(i, i + MOST));
+}
+
+/** Deletes, and asks again where the answer is lost: only the server knows whether it had heard. */
+async function deleteThem(ids: string[]): Promise<void> {
+  for (const wait of AGAIN_MS) {
+    try {
+      return await send("POST", "/artifacts/delete", { ids });
+    } catch (e) {
+      if (!(e instanceof ApiError && e.unanswered)) throw e;
+    }
+    await pause(wait);
+  }
+  return send("POST", "/artifacts/delete", { ids });
 }
 
 /** Brings pictures back, and says where it is too late for some; those that are back. */
@@ -31,7 +46,7 @@ async function restore(ids: string[]): Promise<string[]> {
 export async function deletePictures(ids: string[], back: (ids: string[]) => void): Promise<void> {
   let deleted = 0;
   const deleting = inParts(ids, async (part) => {
-    await send("POST", "/artifacts/delete", { ids: part });
+    await deleteThem(part);
     deleted += part.length;
   });
   const undo = async (): Promise<void> => {
@@ -51,7 +66,7 @@ export async function deletePictures(ids: string[], back: (ids: string[]) => voi
 /** Deletes the picture of a page that is left then: the next page shows the way back. */
 export async function deleteAndLeave(id: string, next: string): Promise<void> {
   try {
-    await send("POST", "/artifacts/delete", { ids: [id] });
+    await deleteThem([id]);
   } catch (e) {
     toast(wordsOf(e), { bad: true });
     return;

@@ -210,6 +210,38 @@ async fn a_job_is_made_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
+    let program = Program::start(USERS);
+    let b = Browser::open(1440, 900).await;
+    b.pick(&program, "Zoe").await;
+    for prompt in ["a boat", "a lake", "a hill"] {
+        make(&b, prompt).await;
+    }
+    let tiles = |n: u32| format!("return document.querySelectorAll('#tiles li').length === {n}");
+    b.go(&program.at("/gallery")).await;
+    b.until("all are here", &tiles(3)).await;
+    // Three are selected, and then two of them are not shown any more.
+    press(&b, "a", true, 0).await;
+    says(&b, "#selected", "3 selected").await;
+    b.fill("#search", "lake").await;
+    b.until("one is found", &tiles(1)).await;
+    says(&b, "#selected", "1 selected").await;
+    b.fill("#search", "").await;
+    b.until("all are here", &tiles(3)).await;
+    says(&b, "#selected", "1 selected").await;
+    // The panel has deleted it, and nobody hears of that.
+    hook(&b, "POST", "/artifacts/delete", 2, "go => go().then(window.lose)").await;
+    b.click("#delete").await;
+    says(&b, ".toast", "1 picture deleted").await;
+    b.until("it is asked for until there is an answer", "return window.hooks.every(hook => hook.left === 0)").await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!((b.count("#tiles li").await, b.count(".toast[role=alert]").await), (2, 0));
+    b.click(".toast .btn:not(.btn--icon)").await;
+    b.until("it is back", &tiles(3)).await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_deletions_say_so_and_undo_says_what_is_back() {
     let program = Program::start(USERS);
     let b = Browser::open(1440, 900).await;

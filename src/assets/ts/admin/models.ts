@@ -145,10 +145,18 @@ function arrivalRow(a: Arrival): HTMLElement {
   );
 }
 
-function problem(words: string | null): void {
+/** What is wrong with files that were chosen last, a sentence each. */
+const problems: string[] = [];
+
+function showProblems(): void {
   const line = byId("file-error");
-  line.hidden = words === null;
-  if (words !== null) setText(line.lastElementChild as Element, words);
+  line.hidden = problems.length === 0;
+  if (problems.length > 0) setText(line.lastElementChild as Element, problems.join(" "));
+}
+
+function problem(words: string): void {
+  problems.push(words);
+  showProblems();
 }
 
 /** What tells a file from others of its name and size: the SHA-256 of samples from its beginning to its end. */
@@ -160,7 +168,6 @@ async function markOf(file: File): Promise<string> {
 }
 
 async function upload(file: File): Promise<void> {
-  problem(null);
   if (!/\.safetensors$/i.test(file.name)) return problem(`${file.name} does not end in .safetensors; only such files are read.`);
   // The upload of this very file that was broken off, or a new one.
   const body = { name: file.name, bytes: file.size, mark: await markOf(file) };
@@ -182,15 +189,20 @@ async function upload(file: File): Promise<void> {
 
 function startUploading(): void {
   const [drop, input] = [byId("drop"), byId<HTMLInputElement>("file")];
-  const take = (file: File | undefined): void => {
-    if (!file) return;
-    upload(file).catch((e: unknown) => {
-      if (!(e instanceof DOMException && e.name === "AbortError")) problem(wordsOf(e));
-    });
+  const take = (files: FileList | null | undefined): void => {
+    problems.length = 0;
+    showProblems();
+    const chosen = [...(files ?? [])];
+    for (const file of chosen) {
+      upload(file).catch((e: unknown) => {
+        if (e instanceof DOMException && e.name === "AbortError") return;
+        problem(chosen.length === 1 ? wordsOf(e) : `${file.name}: ${wordsOf(e)}`);
+      });
+    }
   };
   drop.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    take(input.files?.[0]);
+    take(input.files);
     input.value = "";
   });
   for (const type of ["dragenter", "dragover"]) {
@@ -203,7 +215,7 @@ function startUploading(): void {
   drop.addEventListener("drop", (e) => {
     e.preventDefault();
     delete drop.dataset.over;
-    take(e.dataTransfer?.files[0]);
+    take(e.dataTransfer?.files);
   });
   addEventListener("beforeunload", (e) => {
     if (sending.size > 0) e.preventDefault();

@@ -9,13 +9,7 @@ use crate::{
     ops::{Activate, Activation, Backend, Buf, Dtype, Op, RawWeight, Shape, WeightKind},
     plan::{Plan, Planner, Program},
 };
-use std::{
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::ops::ControlFlow;
 
 const INPUTS: usize = 24;
 const OUT: usize = 70;

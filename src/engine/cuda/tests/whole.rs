@@ -61,13 +61,19 @@ fn tiny_inpainting_equals_the_reference() {
 }
 
 /// A half type is no further from f32 than half as much again as the reference's own: each network, each step, each picture.
+/// With TESTS_LONG=1 those of `sd15` too.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test that may take long")]
 fn half_types_are_as_near_as_the_references_own() {
-    for element in [Element::F16, Element::Bf16] {
-        let found = recorded("sd15-inpaint", Box::new(Double::new(Kernels::Forwards)), element);
-        assert_eq!(found.len(), 2);
-        for case in &found {
-            assert!(case.outcome.holds(), "{element:?} {}: {:?}", case.name, case.outcome);
+    let long = std::env::var_os("TESTS_LONG").is_some_and(|v| v == "1");
+    let families: &[(&str, usize)] = if long { &[("sd15-inpaint", 2), ("sd15", 6)] } else { &[("sd15-inpaint", 2)] };
+    for ((family, cases), element) in families.iter().flat_map(|f| [(f, Element::F16), (f, Element::Bf16)]) {
+        for driver in [Some(Box::new(Double::new(Kernels::Forwards)) as Box<dyn Driver>), card()].into_iter().flatten() {
+            let found = recorded(family, driver, element);
+            for case in &found {
+                assert!(case.outcome.holds(), "{element:?} {family} {}: {:?}", case.name, case.outcome);
+            }
+            assert_eq!(found.len(), *cases);
         }
     }
 }
