@@ -238,6 +238,21 @@ async fn a_page_left_open_leads_to_the_door_when_admin_mode_ends_elsewhere() {
     b.close().await;
 }
 
+/// Several files at once: each for itself.
+async fn several(b: &Browser, folder: &Path) {
+    let several =
+        [("second.safetensors", tiny_model()), ("notes.txt", b"no model".to_vec()), ("third.safetensors", tiny_model())];
+    let paths = several.map(|(name, bytes)| {
+        let file = folder.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        file.display().to_string()
+    });
+    b.driver.find(thirtyfour::By::Css("#file")).await.unwrap().send_keys(paths.join("\n")).await.unwrap();
+    says(b, "#models tr", "second.safetensors").await;
+    says(b, "#models tr", "third.safetensors").await;
+    says(b, "#file-error", "notes.txt does not end in .safetensors").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_brings_and_removes_models() {
     let folder = tempfile::tempdir().unwrap();
@@ -283,18 +298,7 @@ async fn an_admin_brings_and_removes_models() {
         says(&b, word, if word == "#file-error" { "page" } else { name }).await;
     }
     b.screenshot("admin-models-no-model").await;
-    // Several at once: each for itself.
-    let several =
-        [("second.safetensors", tiny_model()), ("notes.txt", b"no model".to_vec()), ("third.safetensors", tiny_model())];
-    let paths = several.map(|(name, bytes)| {
-        let file = folder.path().join(name);
-        std::fs::write(&file, bytes).unwrap();
-        file.display().to_string()
-    });
-    b.driver.find(thirtyfour::By::Css("#file")).await.unwrap().send_keys(paths.join("\n")).await.unwrap();
-    says(&b, "#models tr", "second.safetensors").await;
-    says(&b, "#models tr", "third.safetensors").await;
-    says(&b, "#file-error", "notes.txt does not end in .safetensors").await;
+    several(&b, folder.path()).await;
     assert!(program.data().join("models/mine.safetensors").exists());
     assert!(!program.data().join("models/page.safetensors").exists());
     b.go(&program.at("/admin/logs")).await;

@@ -226,7 +226,11 @@ async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
     b.fill("#search", "lake").await;
     b.until("one is found", &tiles(1)).await;
     says(&b, "#selected", "1 selected").await;
-    b.fill("#search", "").await;
+    // The driver's own clearing of a field is no typing.
+    b.run(
+        "const field = document.getElementById('search'); field.value = ''; field.dispatchEvent(new Event('input')); return true",
+    )
+    .await;
     b.until("all are here", &tiles(3)).await;
     says(&b, "#selected", "1 selected").await;
     // The panel has deleted it, and nobody hears of that.
