@@ -103,15 +103,7 @@ impl Application {
             logins: &logins,
         };
         let tools = tools(&config, &others).await?;
-        let parts = jobs::Parts {
-            store: store.clone(),
-            events: events.clone(),
-            artifacts: artifacts.clone(),
-            uploads: uploads.clone(),
-            engines: engines.clone(),
-            room: Arc::new(room::OfTools(tools.clone())),
-            clock: clock.clone(),
-        };
+        let parts = others.of_jobs(&uploads, &tools);
         let app = App {
             boot: starter(config.clone(), tools.clone(), &others),
             datasets: Datasets::open(&config, store.clone(), events.clone(), clock.clone(), artifacts.clone()).await?,
@@ -273,6 +265,20 @@ struct Others<'a> {
     spawner: Arc<HostSpawner>,
     users: &'a Users,
     logins: &'a Logins,
+}
+
+impl Others<'_> {
+    fn of_jobs(&self, uploads: &Uploads, tools: &Tools) -> jobs::Parts {
+        jobs::Parts {
+            store: self.store.clone(),
+            events: self.events.clone(),
+            artifacts: self.artifacts.clone(),
+            uploads: uploads.clone(),
+            engines: self.engines.clone(),
+            room: Arc::new(room::OfTools(tools.clone())),
+            clock: self.clock.clone(),
+        }
+    }
 }
 
 /// What starts them, and brings their repository in step.

@@ -24,15 +24,15 @@ pub(super) async fn run(jobs: &Jobs, engine: usize, job: &Job) -> Outcome {
         Ended::Over(outcome) => return outcome,
         Ended::GpuFull(problem) => problem,
     };
-    let problem = match room::made(jobs, job).await {
-        Err(outcome) => return outcome,
-        Ok(false) => problem,
-        Ok(true) => match order(jobs, engine, job).await {
-            Ended::Over(outcome) => return outcome,
-            Ended::GpuFull(problem) => problem,
-        },
-    };
-    Outcome::Failed(room::described(jobs, problem).await)
+    tracing::info!(job = %job.id, "{problem}");
+    if let Err(outcome) = room::made(jobs, job).await {
+        return outcome;
+    }
+    // Also where nobody agreed: what was full a moment ago may have room by others' doing.
+    match order(jobs, engine, job).await {
+        Ended::Over(outcome) => outcome,
+        Ended::GpuFull(problem) => Outcome::Failed(room::described(jobs, problem).await),
+    }
 }
 
 async fn order(jobs: &Jobs, engine: usize, job: &Job) -> Ended {

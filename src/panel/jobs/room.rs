@@ -10,23 +10,23 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Who can have others give the graphics cards' memory back.
 pub trait Room: fmt::Debug + Send + Sync {
-    /// Asks whoever can let go, and waits for it. True: something came of it.
-    fn make(&self) -> BoxFuture<'_, bool>;
+    /// Asks whoever can let go, and waits until nothing more comes.
+    fn make(&self) -> BoxFuture<'_, ()>;
 
     /// Who holds how much, as sentences; none where that is not known.
     fn holders(&self) -> BoxFuture<'_, Option<String>>;
 }
 
-/// Has others make room for this job. True: there is more than before. `Err`: the job is over meanwhile, or the panel stops.
+/// Has others make room for this job. `Err`: the job is over meanwhile, or the panel stops.
 ///
 /// Once for each start: a tool that starts has engines let go in the same way, and each side asks no more often than it is asked
 /// to work, so that they do not take turns for ever.
-pub(super) async fn made(jobs: &Jobs, job: &Job) -> Result<bool, Outcome> {
+pub(super) async fn made(jobs: &Jobs, job: &Job) -> Result<(), Outcome> {
     let mut stopping = jobs.0.stopping.subscribe();
     let what = "The graphics card is full: this waits for tools to give memory back.";
     note(jobs, job, Some(Problem::new(what)));
     let made = tokio::select! {
-        made = jobs.0.parts.room.make() => Ok(made),
+        () = jobs.0.parts.room.make() => Ok(()),
         () = cancelled(jobs, job) => Err(Outcome::Cancelled),
         () = told_to_stop(&mut stopping) => Err(Outcome::Stopping),
     };

@@ -62,19 +62,25 @@ pub(super) async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// One start of a job, to its end; the engine that is free then.
+/// One start of a job, to its end; the engine that is free then. A fault of ours fails that job: without this nobody would know
+/// that its engine is free again.
 async fn one(jobs: Jobs, engine: usize, job: Job) -> usize {
+    if AssertUnwindSafe(see_through(jobs.clone(), engine, job.clone())).catch_unwind().await.is_err() {
+        jobs.0.parts.engines.cancel(&job.id);
+        let problem = Problem::new("Easel stumbled over this picture.").remedy("Run it again; the log has more.");
+        finish(&jobs, job, Outcome::Failed(problem)).await;
+        jobs.tell_places();
+    }
+    engine
+}
+
+async fn see_through(jobs: Jobs, engine: usize, job: Job) {
     let id = job.id.clone();
     let Some(job) = start(&jobs, job).await else {
-        jobs.board().give_back(&id);
-        return engine;
+        return jobs.board().give_back(&id);
     };
     jobs.tell_places();
-    // A fault of ours fails one job: without this nobody would know that its engine is free again.
-    let outcome = AssertUnwindSafe(generate::run(&jobs, engine, &job)).catch_unwind().await.unwrap_or_else(|_| {
-        jobs.0.parts.engines.cancel(&job.id);
-        Outcome::Failed(Problem::new("Easel stumbled over this picture.").remedy("Run it again; the log has more."))
-    });
+    let outcome = generate::run(&jobs, engine, &job).await;
     if let Outcome::Failed(problem) = &outcome {
         tracing::warn!(job = %job.id, place = problem.place, "{problem}");
     }
@@ -85,7 +91,6 @@ async fn one(jobs: Jobs, engine: usize, job: Job) -> usize {
         // The engine went away in the moment before: its view says so now. Whatever else it was, do not run in circles.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    engine
 }
 
 /// Counts a start before it is dispatched. None when it was cancelled meanwhile, or the disk refuses.

@@ -34,8 +34,6 @@ fn launch(config: &Config, device: DeviceWish, threads: usize) -> Launch {
         .arg(threads.to_string())
         .arg("--idle-s")
         .arg(config.engine_idle.as_secs().to_string())
-        // As the management library counts cards; the driver by itself takes the fastest for the first.
-        .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         .nice(NICE)
         .with_stream()
 }

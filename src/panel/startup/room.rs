@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 pub(super) struct OfTools(pub(super) Tools);
 
 impl Room for OfTools {
-    fn make(&self) -> BoxFuture<'_, bool> {
+    fn make(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.have_tools_let_go())
     }
 

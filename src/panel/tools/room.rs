@@ -3,6 +3,7 @@
 
 use super::{ToolFolder, Tools, stand::ToolState};
 use crate::gpus::{Gpu, Gpus};
+use futures_util::future::join_all;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -148,24 +149,21 @@ impl Tools {
         }
     }
 
-    /// For a job whose card is full: has tools give theirs back, and waits until nothing more comes. True: more is free than before.
-    /// Engines are not asked: each has a card of its own.
-    pub(crate) async fn have_tools_let_go(&self) -> bool {
+    /// For a job whose card is full: has tools give theirs back, and waits until nothing more comes. Engines are not asked: each has
+    /// a card of its own.
+    pub(crate) async fn have_tools_let_go(&self) {
         let before = free(&self.cards().await);
         if !self.ask_tools().await {
-            return false;
+            return;
         }
         let (asked, mut last) = (Instant::now(), before);
         loop {
             sleep(LOOK).await;
             let cards = self.cards().await;
-            // Some drivers tell nothing of their cards: then trying is all that can be done.
-            if cards.is_empty() {
-                return true;
-            }
             let now = free(&cards);
-            if (now > before && now <= last) || asked.elapsed() > LETTING_GO {
-                return now > before;
+            // Some drivers tell nothing of their cards: then trying is all that can be done.
+            if cards.is_empty() || (now > before && now <= last) || asked.elapsed() > LETTING_GO {
+                return;
             }
             last = now;
         }
@@ -183,16 +181,18 @@ impl Tools {
         self.ask_tools().await;
     }
 
-    /// Asks every tool that runs and can let go. True: one of them agreed.
+    /// Asks every tool that runs and can let go, all at once. True: one of them agreed.
     async fn ask_tools(&self) -> bool {
-        let mut agreed = false;
-        for other in self.list().await.unwrap_or_default() {
-            let (ToolState::Running { port, .. }, Some(how)) = (&other.state, &other.folder.spec.release_vram) else { continue };
+        let others = self.list().await.unwrap_or_default();
+        let asked = others.iter().map(async |other| {
+            let (ToolState::Running { port, .. }, Some(how)) = (&other.state, &other.folder.spec.release_vram) else {
+                return false;
+            };
             let let_go = self.0.asker.release_vram(*port, how).await;
             tracing::info!(tool = other.folder.spec.id.as_str(), let_go, "asked to give the card's memory back");
-            agreed |= let_go;
-        }
-        agreed
+            let_go
+        });
+        join_all(asked).await.contains(&true)
     }
 }
 
