@@ -8,6 +8,7 @@ use super::{
 };
 use anyhow::{Context as _, anyhow};
 use engine::{EngineError, Inputs, Step, device, library::Library};
+use panel::gpus::Gpus;
 use protocol::{Draft, Recipe};
 use std::{
     fs,
@@ -61,22 +62,33 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     let recipe = draft
         .resolve(&entry.info, 1)
         .map_err(|p| Failure { exit: Exit::BadInput, why: anyhow!("{}: {}", p[0].field, p[0].message) })?;
+    let mut on_gpu = GpuMemory::begin();
     let device = args.compute.choose(device::USUAL, compute::lost)?.device;
     let began = Instant::now();
     let mut pipeline = (entry.family.load)(&entry.source, &device, &mut |_, _| ControlFlow::Continue(()))?;
     let size = format!("{} × {}, {} steps, {device}", recipe.width, recipe.height, recipe.steps);
     say(format_args!("{}, {size}: loaded in {:.2} s", entry.info.id, began.elapsed().as_secs_f64()));
-    for _ in 0..args.rounds {
-        print(&measure(&recipe, |on_step| pipeline.generate(&recipe, &Inputs::default(), on_step).map(drop))?);
+    for round in 0..args.rounds {
+        // Asking the driver takes its time: only where nothing is timed in earnest.
+        let mut watch = || {
+            if round == 0 {
+                on_gpu.look()
+            }
+        };
+        print(&measure(&recipe, &mut watch, |on_step| pipeline.generate(&recipe, &Inputs::default(), on_step).map(drop))?);
     }
     let (now, most) = memory().context("reading /proc/self/status")?;
     say(format_args!("memory {now} MB now, {most} MB at most"));
+    if let Some(most) = on_gpu.most_mb() {
+        say(format_args!("GPU memory {most} MB at most"));
+    }
     Ok(Exit::Done)
 }
 
 /// One picture with a clock beside it.
 fn measure(
     recipe: &Recipe,
+    watch: &mut dyn FnMut(),
     generate: impl FnOnce(&mut dyn FnMut(Step<'_>) -> ControlFlow<()>) -> Result<(), EngineError>,
 ) -> Result<Round, EngineError> {
     let began = Instant::now();
@@ -85,6 +97,7 @@ fn measure(
         if let Step::Denoise { .. } = step {
             ends.push(began.elapsed());
         }
+        watch();
         ControlFlow::Continue(())
     })?;
     let whole = began.elapsed();
@@ -104,6 +117,33 @@ fn print(round: &Round) {
         ms(round.decode),
         round.whole.as_secs_f64()
     ));
+}
+
+/// Memory of the GPUs that is in use beside what was when this began, whoever has it: run it alone.
+struct GpuMemory {
+    gpus: Gpus,
+    before: u64,
+    most: u64,
+}
+
+impl GpuMemory {
+    fn begin() -> GpuMemory {
+        let mut memory = GpuMemory { gpus: Gpus::open(), before: 0, most: 0 };
+        memory.before = memory.used();
+        memory
+    }
+
+    fn used(&self) -> u64 {
+        self.gpus.look().0.iter().map(|gpu| gpu.memory_used).sum()
+    }
+
+    fn look(&mut self) {
+        self.most = self.most.max(self.used().saturating_sub(self.before));
+    }
+
+    fn most_mb(&self) -> Option<u64> {
+        (self.gpus.count() > 0).then_some(self.most >> 20)
+    }
 }
 
 /// Resident megabytes, now and at most.

@@ -12,9 +12,9 @@ pub(crate) mod trial;
 pub use crate::cuda::{Lost, element::Element};
 
 #[cfg(feature = "cuda")]
-use crate::cuda::{CudaBackend, card::Card};
+use crate::cuda::{CudaBackend, card::Card, driver::Fault};
 use crate::{EngineError, cpu::CpuBackend, ops::Backend};
-use protocol::{DeviceWish, Problem};
+use protocol::{DeviceWish, NoGpu, Problem};
 use std::fmt;
 
 /// How a GPU keeps matrices and what lies between two operations, where nobody says otherwise. Of the half types the finer
@@ -46,8 +46,8 @@ enum Kind {
 pub struct Choice {
     /// Where models run.
     pub device: Device,
-    /// Why it is no GPU although one would have been taken, as a sentence.
-    pub no_gpu: Option<String>,
+    /// Why it is no GPU although one would have been taken.
+    pub no_gpu: Option<NoGpu>,
 }
 
 impl Device {
@@ -73,25 +73,26 @@ impl Device {
                 Ok(Choice { device: Device::cpu(threads), no_gpu: Some(why) })
             }
             Err(why) => {
-                let what = format!("GPU {wish} cannot be used. {why}");
-                Err(EngineError::Other(
-                    Problem::new(what).remedy("Choose another device: auto takes the CPU where no GPU works."),
-                ))
+                let remedy = match why {
+                    NoGpu::Taken(_) => "End what has the GPU, or choose another device: auto takes the CPU where no GPU is free.",
+                    NoGpu::Unusable(_) => "Choose another device: auto takes the CPU where no GPU works.",
+                };
+                Err(EngineError::Other(Problem::new(format!("GPU {wish} cannot be used. {why}")).remedy(remedy)))
             }
         }
     }
 
-    /// GPU `number`, tried; or why not, as a sentence.
+    /// GPU `number`, tried; or why not.
     #[cfg(feature = "cuda")]
-    fn gpu(number: u32, element: Element, lost: Lost) -> Result<Device, String> {
+    fn gpu(number: u32, element: Element, lost: Lost) -> Result<Device, NoGpu> {
         let mut backend = open(number, element)?;
         trial::run(&mut backend)?;
         Ok(Device { kind: Kind::Gpu { number, element, lost }, words: backend.device() })
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn gpu(_: u32, _: Element, _: Lost) -> Result<Device, String> {
-        Err("This program was built without support for GPUs.".into())
+    fn gpu(_: u32, _: Element, _: Lost) -> Result<Device, NoGpu> {
+        Err(NoGpu::Unusable("This program was built without support for GPUs.".into()))
     }
 
     /// How numbers are kept between operations.
@@ -106,24 +107,39 @@ impl Device {
     /// A backend for one model.
     ///
     /// # Errors
-    /// [`EngineError::Other`] where the GPU is gone meanwhile.
+    /// [`EngineError::GpuFull`] where others have it meanwhile, [`EngineError::Other`] where it is gone.
     pub fn backend(&self) -> Result<Box<dyn Backend>, EngineError> {
         match self.kind {
             Kind::Cpu { threads } => Ok(Box::new(CpuBackend::new(threads))),
             #[cfg(feature = "cuda")]
             Kind::Gpu { number, element, lost } => match open(number, element) {
                 Ok(backend) => Ok(Box::new(backend.when_lost(lost))),
-                Err(why) => Err(EngineError::Other(Problem::new(why).remedy("Restart Easel; if it stays so, the machine."))),
+                Err(why @ NoGpu::Taken(_)) => {
+                    Err(EngineError::GpuFull(Problem::new(why.to_string()).remedy("End what has the GPU.")))
+                }
+                Err(why @ NoGpu::Unusable(_)) => {
+                    Err(EngineError::Other(Problem::new(why.to_string()).remedy("Restart Easel; if it stays so, the machine.")))
+                }
             },
         }
     }
 }
 
-/// GPU `number`, or why there is none, as a sentence.
+/// GPU `number`, or why there is none.
 #[cfg(feature = "cuda")]
-fn open(number: u32, element: Element) -> Result<CudaBackend, String> {
-    let card = Card::open(number).map_err(|fault| format!("No GPU is used: {fault}."))?;
+fn open(number: u32, element: Element) -> Result<CudaBackend, NoGpu> {
+    let card = Card::open(number).map_err(refusal)?;
     Ok(CudaBackend::new(Box::new(card), element))
+}
+
+/// Why a card cannot be opened. What others hold, they may give back.
+#[cfg(feature = "cuda")]
+fn refusal(fault: Fault) -> NoGpu {
+    let why = format!("No GPU is used: {fault}.");
+    match fault {
+        Fault::Full | Fault::InUse => NoGpu::Taken(why),
+        Fault::Other(_) => NoGpu::Unusable(why),
+    }
 }
 
 /// "CPU, 2 cores"; "NVIDIA H100, f16".
@@ -148,7 +164,7 @@ mod tests {
         match &choice.no_gpu {
             Some(why) => {
                 assert_eq!(choice.device.to_string(), "CPU, 3 cores");
-                assert!(why.ends_with('.'), "{why}");
+                assert!(why.to_string().ends_with('.'), "{why}");
             }
             None => assert!(!choice.device.to_string().starts_with("CPU")),
         }
@@ -157,5 +173,13 @@ mod tests {
         assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, 1, lost).unwrap().no_gpu.is_some());
         let refused = Device::choose(DeviceWish::Gpu(99), USUAL, 1, lost).unwrap_err();
         assert!(refused.problem().unwrap().what.contains("gpu:99"), "{refused}");
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_card_that_others_have_is_told_from_one_that_does_not_work() {
+        assert_eq!(refusal(Fault::Full), NoGpu::Taken("No GPU is used: the GPU's memory is full.".into()));
+        assert!(matches!(refusal(Fault::InUse), NoGpu::Taken(_)));
+        assert!(matches!(refusal(Fault::Other("there is no NVIDIA driver".into())), NoGpu::Unusable(_)));
     }
 }

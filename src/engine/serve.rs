@@ -26,7 +26,7 @@ use crate::{
 };
 use jobs::Jobs;
 use outbox::Outbox;
-use protocol::{BUILD_ID, FromEngine, ToEngine, frame};
+use protocol::{BUILD_ID, FromEngine, NoGpu, ToEngine, frame};
 use std::{
     io::{self, Read},
     os::unix::net::UnixStream,
@@ -48,7 +48,7 @@ pub struct Settings {
     /// Where they run.
     pub device: Device,
     /// Why that is no GPU although one would have been taken.
-    pub no_gpu: Option<String>,
+    pub no_gpu: Option<NoGpu>,
 }
 
 /// Why the conversation ended other than by the panel's hanging up.

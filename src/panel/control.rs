@@ -362,12 +362,17 @@ fn line(p: Profile) -> UserLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::NoGpu;
 
     #[test]
     fn one_engine_and_several_are_told_of_in_words() {
         let ready = |device: &str| EngineView { status: EngineStatus::Ready, device: device.into(), ..EngineView::default() };
         let failed = EngineView { status: EngineStatus::Failed { why: "exited with code 3".into() }, ..EngineView::default() };
-        let aside = EngineView { status: EngineStatus::Stopped, no_gpu: Some("No GPU is used.".into()), ..EngineView::default() };
+        let aside = EngineView {
+            status: EngineStatus::Stopped,
+            no_gpu: Some(NoGpu::Unusable("No GPU is used.".into())),
+            ..EngineView::default()
+        };
         assert_eq!(in_words(&[EngineView::default()]), "starting");
         assert_eq!(in_words(&[ready("CPU, 2 cores")]), "ready on CPU, 2 cores");
         assert_eq!(in_words(std::slice::from_ref(&failed)), "failed: exited with code 3");

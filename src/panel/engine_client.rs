@@ -1,6 +1,7 @@
 //! An engine child as the panel sees it: a handle, and one task that starts it, talks to it and starts it
 //! again when it dies; and all of them together. Knows no jobs beyond their ids, no store and no web.
 
+mod again;
 mod engines;
 mod task;
 mod view;
@@ -9,6 +10,7 @@ mod wire;
 pub use engines::Engines;
 pub use view::{EngineStatus, EngineView, Together, working};
 
+use again::Again;
 use protocol::{FromEngine, JobId, Recipe, ToEngine};
 use std::{sync::Arc, time::Duration};
 use supervise::{Launch, Policy, Service, Spawner};
@@ -55,6 +57,8 @@ enum Ask {
     Generate(Box<Order>, mpsc::UnboundedSender<EngineEvent>),
     Tokens { model: String, prompt: String, answer: oneshot::Sender<Tokens> },
     Plain(ToEngine),
+    Restart,
+    SetAside(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -73,7 +77,7 @@ impl EngineClient {
         let (views, index) = (place.all.subscribe(), place.index);
         let (service, happened) = Service::new(name, launch, policy, spawner);
         service.start();
-        tokio::spawn(task::Task::new(service, happened, place).run(inbox));
+        tokio::spawn(task::Task::new(service, happened, Again::new(policy), place).run(inbox));
         EngineClient { asks, views, index }
     }
 
@@ -116,7 +120,20 @@ impl EngineClient {
         tokio::time::timeout(TOKENS_WAIT, tokens).await.ok()?.ok()
     }
 
-    /// Ends it in order and waits until its process is gone.
+    /// Restarts it once its job is over; also one that was set aside or has given up.
+    pub fn restart(&self) {
+        let _ = self.asks.send(Ask::Restart);
+    }
+
+    /// Has it end until it is started again; a job that it has goes back to the queue.
+    async fn set_aside(&self) {
+        let (done, aside) = oneshot::channel();
+        if self.asks.send(Ask::SetAside(done)).is_ok() {
+            let _ = aside.await;
+        }
+    }
+
+    /// Ends it in order for good, and waits until its process is gone.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         if self.asks.send(Ask::Stop(done)).is_ok() {

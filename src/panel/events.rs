@@ -1,5 +1,5 @@
 //! What happens, fanned out to each profile: numbered events that are in the store, and the latest of what
-//! is not worth storing (steps, previews, places). Knows no HTTP beyond the shape of its lines.
+//! is not worth storing (steps, previews, places, what holds a job up). Knows no HTTP beyond the shape of its lines.
 //!
 //! Nobody has a queue of his own. Each listener has a cursor into his profile's channel and takes what is
 //! newer when his connection can take it: a slow one skips steps and previews, never a numbered event, and
@@ -76,6 +76,8 @@ pub enum Passing {
     Preview,
     /// Place in the queue.
     Place,
+    /// What holds it up, or that nothing does any more.
+    Held,
     /// A dataset, or what runs for it, has changed.
     Dataset,
 }
@@ -87,6 +89,7 @@ impl Passing {
             Passing::Step => "step",
             Passing::Preview => "preview",
             Passing::Place => "place",
+            Passing::Held => "held",
             Passing::Dataset => "dataset",
         }
     }

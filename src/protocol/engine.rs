@@ -58,8 +58,8 @@ pub enum FromEngine {
         build: String,
         /// Where it computes, in words: "CPU, 2 cores".
         device: String,
-        /// Why that is no GPU although one would have been taken, as a sentence.
-        no_gpu: Option<String>,
+        /// Why that is no GPU although one would have been taken.
+        no_gpu: Option<NoGpu>,
     },
     /// Everything that can be loaded now, and what was found but cannot be.
     Models {
@@ -147,6 +147,17 @@ pub enum FromEngine {
     },
     /// Models were dropped, because the panel asked or the engine was idle.
     Unloaded,
+}
+
+/// Why an engine that would have taken a GPU computes on the CPU, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum NoGpu {
+    /// Others have its memory, or all of it: there may be room later.
+    #[error("{0}")]
+    Taken(String),
+    /// There is none, or it does not work: so it stays until somebody mends the machine.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 /// An error for a person: what, where, and what to do.

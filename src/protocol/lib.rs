@@ -13,7 +13,7 @@ pub mod sampler;
 
 pub use device::DeviceWish;
 pub use draft::{Draft, FieldProblem};
-pub use engine::{FromEngine, Problem, ToEngine};
+pub use engine::{FromEngine, NoGpu, Problem, ToEngine};
 pub use ids::JobId;
 pub use model::{ModelInfo, Preset};
 pub use model_work::{FromModelWorker, ToModelWorker};

@@ -107,6 +107,17 @@ impl Service {
         let _ = stopped.await;
     }
 
+    /// Does not want it any more; does not wait for the end of its process, which is told like any other.
+    pub fn leave(&self) {
+        self.send(Event::Stop);
+    }
+
+    /// Ends its process in order, where it has one, and makes another, without a wait and whatever failed before.
+    pub fn restart(&self) {
+        self.send(Event::Stop);
+        self.send(Event::Start);
+    }
+
     /// Ends its process at once; the policy decides what follows, as after any death.
     pub fn kill(&self) {
         let _ = self.control.send(Control::Kill);

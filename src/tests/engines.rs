@@ -7,6 +7,7 @@ use crate::{
     terminal::client::Admin,
     tool_folder,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -103,13 +104,39 @@ async fn one_of_two_engines_is_killed_and_the_other_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_restarts_an_engine_and_its_job_is_finished_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_program, [zoe, _bob], admin) = studio(folder.path()).await;
+    let zoes = begin(&zoe, "one").await;
+    let before = until(&admin, |engines| engines.iter().any(|engine| engine["loaded"].is_string())).await;
+    let at_work = before.iter().position(|engine| engine["loaded"].is_string()).unwrap();
+    let pid = |engines: &[Value]| engines[at_work]["pid"].clone();
+    let path = format!("/system/engines/{}/restart", at_work + 1);
+    assert_eq!(admin.ask(Method::POST, &path).await.status(), 202);
+    let waits = until(&admin, |engines| engines[at_work]["restarts"] == true || pid(engines) != pid(&before)).await;
+    assert_eq!((&waits[at_work]["restarts"], pid(&waits)), (&json!(true), pid(&before)), "its job goes on");
+    assert_eq!(zoe.over(&zoes).await["state"], "done");
+    let ready = |engines: &[Value]| engines[at_work]["status"] == "ready" && pid(engines) != pid(&before);
+    let after = until(&admin, ready).await;
+    assert_eq!(after[1 - at_work]["pid"], before[1 - at_work]["pid"], "the other one was left alone");
+    for unknown in ["0", "3", "x", "-1"] {
+        let answer = admin.ask(Method::POST, &format!("/system/engines/{unknown}/restart")).await;
+        assert_eq!(answer.status(), 404, "{unknown}");
+    }
+    let (status, _) = zoe.send(Method::POST, &path, None).await;
+    assert_eq!(status, 403);
+    let audit = admin.get("/audit").await.to_string();
+    assert!(audit.contains(&format!("restarted engine {}", at_work + 1)), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_hits_its_own_job_on_either_of_two_engines() {
     let folder = tempfile::tempdir().unwrap();
     let (_program, [zoe, bob], admin) = studio(folder.path()).await;
     let (zoes, bobs) = (begin(&zoe, "one").await, begin(&bob, "one").await);
     let waits = bob.submit("two", &json!({ "prompt": "a hill", "steps": 2 })).await.unwrap();
     assert_eq!(job(&bob, &waits).await["place"], 1);
-    let (status, _) = bob.send(reqwest::Method::DELETE, &format!("/jobs/{bobs}"), None).await;
+    let (status, _) = bob.send(Method::DELETE, &format!("/jobs/{bobs}"), None).await;
     assert!(status < 300, "{status}");
     assert_eq!(bob.over(&bobs).await["state"], "cancelled");
     assert_eq!(bob.over(&waits).await["state"], "done", "the engine that is free takes it");

@@ -68,7 +68,7 @@ export class Stream {
       this.say("open");
     };
     source.onerror = () => this.reopen();
-    for (const type of ["state", "artifact", "step", "loading", "preview", "place", "tools", "notices", "dataset"] as const) {
+    for (const type of ["state", "artifact", "step", "loading", "preview", "place", "held", "tools", "notices", "dataset"] as const) {
       source.addEventListener(type, (e: MessageEvent<string>) => this.take(type, e));
     }
   }

@@ -117,6 +117,7 @@ export type StreamEvent =
   | { type: "loading"; job: string; model: string; done: number; total: number }
   | { type: "preview"; job: string; webp: string }
   | { type: "place"; job: string; place: number; eta_s: number | null }
+  | { type: "held"; job: string; error: Trouble | null }
   | { type: "tools"; version: number }
   | { type: "notices"; version: number }
   | { type: "dataset"; dataset: string; version: number | null; task: DatasetTask | null };

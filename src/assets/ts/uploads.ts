@@ -1,4 +1,4 @@
-// Bringing a file to the server: in chunks, resumed where it stopped when the connection drops.
+// Bringing files to the server: in chunks, resumed where they stopped when the connection drops, a few at a time.
 
 import { ApiError, pause, request, send } from "./api";
 
@@ -7,6 +7,45 @@ const CHUNK = 4 << 20;
 const PATIENCE_MS = 2 * 60_000;
 const AGAIN_FIRST_MS = 500;
 const AGAIN_MAX_MS = 10_000;
+
+/** Uploads of a page at a time; browsers have few connections for one address. */
+const AT_ONCE = 3;
+
+/** What waits for its upload. `run` tells of its own failures; `changed` hears when another one has begun or is over. */
+export class Queue<T> {
+  private readonly waiting: T[] = [];
+  private running = 0;
+
+  constructor(
+    private readonly run: (item: T) => Promise<void>,
+    private readonly changed: () => void,
+  ) {}
+
+  get busy(): boolean {
+    return this.running > 0 || this.waiting.length > 0;
+  }
+
+  /** How many have not begun. */
+  get left(): number {
+    return this.waiting.length;
+  }
+
+  add(items: T[]): void {
+    this.waiting.push(...items);
+    while (this.running < AT_ONCE && this.waiting.length > 0) void this.next();
+    this.changed();
+  }
+
+  private async next(): Promise<void> {
+    const item = this.waiting.shift();
+    if (item === undefined) return;
+    this.running += 1;
+    await this.run(item);
+    this.running -= 1;
+    void this.next();
+    this.changed();
+  }
+}
 
 export interface Uploaded {
   upload: string;

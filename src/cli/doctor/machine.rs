@@ -10,7 +10,7 @@ use panel::{
     secrets::random_token,
     system::host::memory_now,
 };
-use protocol::DeviceWish;
+use protocol::{DeviceWish, NoGpu};
 use std::{
     fs,
     io::{self, Write as _},
@@ -143,11 +143,20 @@ fn model(wish: DeviceWish, has_card: bool) -> Finding {
         }
         Ok(_) if wish == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
         Ok(Choice { device, no_gpu: None }) => Good(format!("models: run on {device}, which computes right")),
-        Ok(Choice { no_gpu: Some(why), .. }) => match wish {
-            DeviceWish::AutoOn(number) => Bad(format!("models: GPU {number} is not used. {why}")),
-            _ if has_card => Bad(format!("models: run on the CPU although there is a GPU. {why}")),
-            _ => Good("models: run on the CPU".into()),
-        },
+        Ok(Choice { no_gpu: Some(why), .. }) => no_gpu(wish, has_card, &why),
+    }
+}
+
+/// A card that others have now says nothing of the machine: often it is this studio that has it.
+fn no_gpu(wish: DeviceWish, has_card: bool, why: &NoGpu) -> Finding {
+    match (why, wish) {
+        (NoGpu::Taken(why), _) => {
+            let which = if let DeviceWish::AutoOn(number) = wish { format!("GPU {number}") } else { "the GPU".into() };
+            Odd(format!("models: {which} could not be tried, because others have it now. {why} The tools page shows who"))
+        }
+        (NoGpu::Unusable(why), DeviceWish::AutoOn(number)) => Bad(format!("models: GPU {number} is not used. {why}")),
+        (NoGpu::Unusable(why), _) if has_card => Bad(format!("models: run on the CPU although there is a GPU. {why}")),
+        (NoGpu::Unusable(_), _) => Good("models: run on the CPU".into()),
     }
 }
 
@@ -195,6 +204,16 @@ mod tests {
         let none = Gpus::Absent("No NVIDIA driver is installed here.".into());
         assert!(matches!(&cards(&none, 0)[..], [Odd(text)] if text.contains("paints on the CPU")));
         assert!(matches!(&cards(&none, 1)[..], [Bad(text)] if text.contains("rents out 1")));
+    }
+
+    #[test]
+    fn a_card_that_is_taken_is_told_from_one_that_does_not_work() {
+        let taken = NoGpu::Taken("No GPU is used: the GPU's memory is full.".into());
+        let broken = NoGpu::Unusable("The GPU computes something else than the CPU.".into());
+        assert!(matches!(&no_gpu(DeviceWish::Auto, true, &taken), Odd(text) if text.contains("memory is full")));
+        assert!(matches!(&no_gpu(DeviceWish::Auto, true, &broken), Bad(text) if text.contains("although there is a GPU")));
+        assert!(matches!(&no_gpu(DeviceWish::AutoOn(1), true, &broken), Bad(text) if text.contains("GPU 1")));
+        assert!(matches!(&no_gpu(DeviceWish::Auto, false, &broken), Good(_)));
     }
 
     #[test]

@@ -37,11 +37,15 @@ unsafe impl Send for Card {}
 
 impl From<DriverError> for Fault {
     fn from(error: DriverError) -> Fault {
-        if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return Fault::Full;
+        match error.0 {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => Fault::Full,
+            // Of a card in exclusive mode (cuDevicePrimaryCtxRetain).
+            sys::CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE => Fault::InUse,
+            other => {
+                let words = error.error_string().ok().map(|words| words.to_string_lossy().into_owned());
+                Fault::Other(words.unwrap_or_else(|| format!("{other:?}")))
+            }
         }
-        let words = error.error_string().ok().map(|words| words.to_string_lossy().into_owned());
-        Fault::Other(words.unwrap_or_else(|| format!("{:?}", error.0)))
     }
 }
 

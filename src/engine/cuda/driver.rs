@@ -19,6 +19,9 @@ pub enum Fault {
     /// The card has no room. What was there before still is.
     #[error("the GPU's memory is full")]
     Full,
+    /// The card takes one program at a time, and another one has it.
+    #[error("another program has the GPU for itself")]
+    InUse,
     /// Anything else; nothing is known of the card's memory after it.
     #[error("{0}")]
     Other(String),

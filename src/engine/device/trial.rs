@@ -10,6 +10,7 @@ use crate::{
     plan::{Graph, Planner},
     session::{MAX_TERMS, Session},
 };
+use protocol::NoGpu;
 use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,14 +28,18 @@ const GROUPS: usize = 8;
 /// Computes on the device and on the CPU.
 ///
 /// # Errors
-/// What is wrong with the device, as a sentence.
-pub(crate) fn run(device: &mut dyn Backend) -> Result<(), String> {
-    let of_cpu = results(&mut CpuBackend::new(1)).map_err(|e| format!("The trial does not run on the CPU: {e}."))?;
+/// What is wrong with the device.
+pub(crate) fn run(device: &mut dyn Backend) -> Result<(), NoGpu> {
+    let of_cpu =
+        results(&mut CpuBackend::new(1)).map_err(|e| NoGpu::Unusable(format!("The trial does not run on the CPU: {e}")))?;
     // Where the driver fails in the middle, nothing is known of the card, and nothing more is asked of it.
     let found = catch_unwind(AssertUnwindSafe(|| results(device)))
-        .map_err(|_| "The GPU failed in a trial; the log has what the driver said.".to_owned())?
-        .map_err(|e| format!("The GPU cannot be used: {e}"))?;
-    compare(&found, &of_cpu)
+        .map_err(|_| NoGpu::Unusable("The GPU failed in a trial; the log has what the driver said.".to_owned()))?;
+    let found = found.map_err(|e| {
+        let why = format!("The GPU cannot be used: {e}");
+        if matches!(e, EngineError::GpuFull(_)) { NoGpu::Taken(why) } else { NoGpu::Unusable(why) }
+    })?;
+    compare(&found, &of_cpu).map_err(NoGpu::Unusable)
 }
 
 fn compare(found: &[f32], expected: &[f32]) -> Result<(), String> {

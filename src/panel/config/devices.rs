@@ -35,14 +35,19 @@ impl FromStr for EngineDevices {
             let wish: DeviceWish = word.parse()?;
             match wish {
                 DeviceWish::Auto => return Err(format!("\"{text}\" names auto beside others, and auto chooses by itself")),
-                DeviceWish::Gpu(_) | DeviceWish::AutoOn(_) if wishes.contains(&wish) => {
-                    return Err(format!("\"{text}\" names {wish} twice, and a GPU has one engine"));
+                DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) if names(&wishes, number) => {
+                    return Err(format!("\"{text}\" names GPU {number} twice, and a GPU has one engine"));
                 }
                 _ => wishes.push(wish),
             }
         }
         Ok(EngineDevices::These(wishes))
     }
+}
+
+/// Whether one of these is for that GPU, with or without the CPU as a way out.
+fn names(wishes: &[DeviceWish], number: u32) -> bool {
+    wishes.iter().any(|wish| matches!(wish, DeviceWish::Gpu(n) | DeviceWish::AutoOn(n) if *n == number))
 }
 
 #[cfg(test)]
@@ -66,6 +71,8 @@ mod tests {
             assert!(wrong.parse::<EngineDevices>().is_err_and(|told| told.contains(why)), "{wrong}");
         }
         assert!("gpu,auto".parse::<EngineDevices>().is_err_and(|told| told.contains("by itself")));
-        assert!("gpu,gpu:0".parse::<EngineDevices>().is_err_and(|told| told.contains("names gpu:0 twice")));
+        for twice in ["gpu,gpu:0", "gpu:0,auto:0", "auto:0, cpu, gpu"] {
+            assert!(twice.parse::<EngineDevices>().is_err_and(|told| told.contains("names GPU 0 twice")), "{twice}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! All engines of a studio, for whoever does not care which: one a GPU, or as many as are configured. Sets those aside that
-//! nobody needs. Knows no queue.
+//! nobody needs. Knows no queue, and not when one of them is started again.
 
 use super::{
     EngineClient, Tokens,
@@ -124,8 +124,7 @@ async fn set_aside(engines: Weak<Inner>, mut views: watch::Receiver<Vec<EngineVi
         let Some(engines) = engines.upgrade() else { return };
         tracing::warn!("{} is set aside, because others have what it lacks. {why}", name(index, engines.each.len()));
         if let Some(engine) = engines.each.get(index) {
-            // A job that it may have goes back to the queue, at no cost.
-            engine.stop().await;
+            engine.set_aside().await;
         }
     }
 }

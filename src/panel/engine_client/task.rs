@@ -1,7 +1,7 @@
 //! The one task that owns the conversation with the engine. Knows who waits for which answer.
 
-use super::{Ask, EngineEvent, EngineStatus, Order, Tokens, view::Place, wire::Wire};
-use protocol::{BUILD_ID, FromEngine, JobId, ToEngine};
+use super::{Ask, EngineEvent, EngineStatus, EngineView, Order, Tokens, again::Again, view::Place, wire::Wire};
+use protocol::{BUILD_ID, FromEngine, JobId, NoGpu, ToEngine};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use supervise::{Happened, Service};
 use tokio::{
@@ -29,10 +29,25 @@ pub(super) struct Task {
     job: Option<Running>,
     /// Until when a cancelled job has to end.
     cancel_by: Option<Instant>,
+    wanted: Wanted,
+    again: Again,
     counts: HashMap<u64, oneshot::Sender<Tokens>>,
     asked: u64,
     /// When the models folder was last looked at.
     scanned: Instant,
+}
+
+/// What its process is wanted to do, which says what the end of it means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// To be there.
+    Here,
+    /// To be there, and to start anew once its job is over.
+    AnewAfterJob,
+    /// To end, and to start anew.
+    Anew,
+    /// To end, until something else is wanted.
+    Aside,
 }
 
 /// The job that it has.
@@ -47,10 +62,11 @@ enum Input {
     Happened(Option<Happened>),
     Heard(Option<FromEngine>),
     Silent,
+    LookAgain,
 }
 
 impl Task {
-    pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, place: Place) -> Task {
+    pub(super) fn new(service: Service, happened: mpsc::UnboundedReceiver<Happened>, again: Again, place: Place) -> Task {
         Task {
             service,
             happened,
@@ -59,6 +75,8 @@ impl Task {
             hello_by: None,
             job: None,
             cancel_by: None,
+            wanted: Wanted::Here,
+            again,
             counts: HashMap::new(),
             asked: 0,
             scanned: Instant::now(),
@@ -72,6 +90,7 @@ impl Task {
                 happened = self.happened.recv() => Input::Happened(happened),
                 heard = hear(&mut self.wire) => Input::Heard(heard),
                 () = silence(self.hello_by.or(self.cancel_by)) => Input::Silent,
+                () = silence(self.again.at) => Input::LookAgain,
             };
             match input {
                 Input::Ask(None) | Input::Happened(None) => return,
@@ -82,13 +101,13 @@ impl Task {
                 }
                 Input::Ask(Some(ask)) => self.ask(ask),
                 Input::Happened(Some(Happened::Started { pid, stream })) => self.greet(pid, stream),
-                Input::Happened(Some(Happened::NotStarted { why })) => self.lost(EngineStatus::Restarting { why }),
+                Input::Happened(Some(Happened::NotStarted { why })) => self.lost(self.once_gone(why, false)),
                 Input::Happened(Some(Happened::Ended { exit, mut log, for_good })) => {
                     let why = exit.to_string();
                     // Killed from outside it says nothing itself.
                     log.push(format!("The engine {why}."));
                     self.bury(log).await;
-                    self.lost(if for_good { EngineStatus::Failed { why } } else { EngineStatus::Restarting { why } });
+                    self.lost(self.once_gone(why, for_good));
                 }
                 Input::Heard(Some(message)) => self.hear(message),
                 // Usually the process is ending, and its own exit says more than a kill would.
@@ -98,6 +117,7 @@ impl Task {
                     self.away("it has closed its end");
                 }
                 Input::Silent => self.hang_up("it does not answer"),
+                Input::LookAgain => self.restart(),
             }
         }
     }
@@ -112,6 +132,51 @@ impl Task {
         self.lost(EngineStatus::Stopped);
     }
 
+    /// Starts it anew: now, or when its job is over.
+    fn restart(&mut self) {
+        self.again.at = None;
+        if self.job.is_some() {
+            self.wanted = Wanted::AnewAfterJob;
+            return self.place.change(|view| view.restarts = true);
+        }
+        self.leave(Wanted::Anew, |view| {
+            view.status = EngineStatus::Starting;
+            // Nothing is known of where it will compute.
+            (view.device, view.no_gpu) = (String::new(), None);
+        });
+        self.service.restart();
+    }
+
+    /// Ends it until something else is wanted. Its job is another's.
+    fn set_aside(&mut self) {
+        self.leave(Wanted::Aside, |view| view.status = EngineStatus::Stopped);
+        if let Some(Running { tells, .. }) = self.job.take() {
+            let _ = tells.send(EngineEvent::NotSent);
+        }
+        self.service.leave();
+    }
+
+    /// How it is once its process is gone.
+    fn once_gone(&self, why: String, for_good: bool) -> EngineStatus {
+        match self.wanted {
+            Wanted::Aside => EngineStatus::Stopped,
+            Wanted::Anew => EngineStatus::Starting,
+            Wanted::Here | Wanted::AnewAfterJob if for_good => EngineStatus::Failed { why },
+            Wanted::Here | Wanted::AnewAfterJob => EngineStatus::Restarting { why },
+        }
+    }
+
+    /// Hears and tells it nothing more. The end of its stream asks it to end.
+    fn leave(&mut self, wanted: Wanted, is_now: impl FnOnce(&mut EngineView)) {
+        (self.wire, self.hello_by, self.cancel_by) = (None, None, None);
+        self.wanted = wanted;
+        // One change: who looks on decides by all of it.
+        self.place.change(|view| {
+            (view.loaded, view.restarts) = (None, false);
+            is_now(view);
+        });
+    }
+
     fn hang_up(&mut self, why: &str) {
         self.away(why);
         self.wire = None;
@@ -121,6 +186,11 @@ impl Task {
     }
 
     fn greet(&mut self, pid: u32, stream: Option<tokio::net::UnixStream>) {
+        // It was on its way when that changed, and ends again.
+        if self.wanted == Wanted::Aside {
+            return;
+        }
+        self.wanted = Wanted::Here;
         let wire = stream.map(Wire::new);
         if let Some(wire) = &wire {
             let _ = wire.send(&ToEngine::Hello { build: BUILD_ID.into() });
@@ -156,6 +226,7 @@ impl Task {
             view.status = status;
             view.pid = None;
             view.loaded = None;
+            view.restarts = false;
         });
     }
 
@@ -187,6 +258,11 @@ impl Task {
                 if self.is_ready() {
                     self.send(&message);
                 }
+            }
+            Ask::Restart => self.restart(),
+            Ask::SetAside(done) => {
+                self.set_aside();
+                let _ = done.send(());
             }
             // The loop ends with it.
             Ask::Stop(_) => {}
@@ -236,13 +312,14 @@ impl Task {
         }
     }
 
-    fn welcome(&mut self, build: &str, device: String, no_gpu: Option<String>) {
+    fn welcome(&mut self, build: &str, device: String, no_gpu: Option<NoGpu>) {
         if build != BUILD_ID {
             tracing::error!(engine = build, panel = BUILD_ID, "the engine is of another build: restart Easel");
             return self.hang_up("it is of another build");
         }
         tracing::info!(engine = self.place.index + 1, device, "the engine is there");
         self.hello_by = None;
+        self.again.told(no_gpu.as_ref(), Instant::now());
         self.service.ready();
         self.place.change(|view| {
             view.device = device;
@@ -270,12 +347,17 @@ impl Task {
             FromEngine::Step { .. } => self.place.has_loaded(Some(&running.model)),
             _ => {}
         }
-        let _ = running.tells.send(EngineEvent::Told(message));
-        if last {
-            self.cancel_by = None;
-        } else {
+        if !last {
+            let _ = running.tells.send(EngineEvent::Told(message));
             self.job = Some(running);
+            return;
         }
+        self.cancel_by = None;
+        // Before whoever waits can send the next one.
+        if self.wanted == Wanted::AnewAfterJob {
+            self.restart();
+        }
+        let _ = running.tells.send(EngineEvent::Told(message));
     }
 }
 

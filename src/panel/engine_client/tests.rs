@@ -1,7 +1,7 @@
 //! An engine whose part is played by the test, over a real socket.
 
 use super::*;
-use protocol::{BUILD_ID, Format, Problem, Sampler, Schedule, frame};
+use protocol::{BUILD_ID, Format, NoGpu, Problem, Sampler, Schedule, frame};
 use supervise::{Exit, Scripted, ScriptedSpawner};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -52,10 +52,13 @@ async fn greet(part: &mut Scripted) -> UnixStream {
     greet_from(part, "a test", None).await
 }
 
-async fn greet_from(part: &mut Scripted, device: &str, no_gpu: Option<&str>) -> UnixStream {
+fn unusable() -> NoGpu {
+    NoGpu::Unusable("No GPU is used.".into())
+}
+
+async fn greet_from(part: &mut Scripted, device: &str, no_gpu: Option<NoGpu>) -> UnixStream {
     let mut stream = part.stream.take().unwrap();
     assert!(matches!(hear(&mut stream).await, ToEngine::Hello { .. }));
-    let no_gpu = no_gpu.map(str::to_owned);
     say(&mut stream, &FromEngine::Hello { build: BUILD_ID.into(), device: device.into(), no_gpu }).await;
     assert_eq!(hear(&mut stream).await, ToEngine::Scan);
     say(&mut stream, &FromEngine::Models { models: vec![], refused: vec![] }).await;
@@ -153,18 +156,75 @@ async fn an_engine_without_a_gpu_is_set_aside_once_another_has_one() {
     let (spawner, mut parts) = ScriptedSpawner::new();
     let engines = so_many(2, spawner);
     let (mut slow, mut fast) = (parts.recv().await.unwrap(), parts.recv().await.unwrap());
-    let _stream = greet_from(&mut slow, "CPU, 2 cores", Some("No GPU is used.")).await;
+    let _stream = greet_from(&mut slow, "CPU, 2 cores", Some(unusable())).await;
     let mut views = engines.watch();
     views.wait_for(|all| all.iter().any(|view| view.status == EngineStatus::Ready)).await.unwrap();
     assert_eq!((engines.working(), engines.view().status), (0, EngineStatus::Starting), "the other may have one");
     let _stream = greet_from(&mut fast, "H100, f16", None).await;
     assert_eq!(slow.signals.recv().await, Some(supervise::Signal::Terminate));
     slow.exit.send(Exit::Code(0)).unwrap();
-    views.wait_for(|all| all.iter().any(|view| view.status == EngineStatus::Stopped)).await.unwrap();
+    let one_is = |all: &[EngineView], status: EngineStatus| all.iter().any(|view| view.status == status);
+    views.wait_for(|all| one_is(all, EngineStatus::Stopped) && one_is(all, EngineStatus::Ready)).await.unwrap();
     let stopped = engines.views().into_iter().find(|view| view.status == EngineStatus::Stopped).unwrap();
-    assert_eq!(stopped.no_gpu.as_deref(), Some("No GPU is used."));
+    assert_eq!(stopped.no_gpu, Some(unusable()));
     let together = engines.view();
     assert_eq!((engines.working(), together.status, together.device.as_str()), (1, EngineStatus::Ready, "H100, f16"));
+    // Somebody has mended its card.
+    let aside = engines.each().iter().find(|engine| engine.view().status == EngineStatus::Stopped).unwrap();
+    aside.restart();
+    let mut mended = parts.recv().await.unwrap();
+    let _stream = greet_from(&mut mended, "H100, f16", None).await;
+    views.wait_for(|all| all.iter().all(|view| view.status == EngineStatus::Ready)).await.unwrap();
+    assert_eq!((engines.working(), engines.view().device.as_str()), (2, "2 × H100, f16"));
+}
+
+#[tokio::test]
+async fn an_engine_whose_gpu_is_taken_looks_again_by_itself_until_it_has_it() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = one(spawner);
+    for _ in 0..3 {
+        let mut part = parts.recv().await.unwrap();
+        let taken = NoGpu::Taken("The GPU's memory is full.".into());
+        let _stream = greet_from(&mut part, "CPU, 2 cores", Some(taken.clone())).await;
+        ready(&client).await;
+        assert_eq!(client.view().no_gpu, Some(taken));
+        assert_eq!(part.signals.recv().await, Some(supervise::Signal::Terminate));
+        let EngineView { status, device, no_gpu, .. } = client.view();
+        assert_eq!((status, device.as_str(), no_gpu), (EngineStatus::Starting, "", None));
+        part.exit.send(Exit::Code(0)).unwrap();
+    }
+    let mut part = parts.recv().await.unwrap();
+    let _stream = greet_from(&mut part, "H100, f16", None).await;
+    ready(&client).await;
+    assert_eq!(client.view().no_gpu, None);
+}
+
+#[tokio::test]
+async fn a_restart_waits_for_the_job_and_brings_back_what_gave_up() {
+    let (spawner, mut parts) = ScriptedSpawner::new();
+    let client = one(spawner);
+    let mut part = parts.recv().await.unwrap();
+    let mut stream = greet(&mut part).await;
+    ready(&client).await;
+    let mut events = client.generate(order("one"));
+    assert!(matches!(hear(&mut stream).await, ToEngine::Generate { .. }));
+    client.restart();
+    client.views.clone().wait_for(|all| all[0].restarts).await.unwrap();
+    let done = FromEngine::Done { job: JobId("one".into()), seconds: 1.0 };
+    say(&mut stream, &done).await;
+    assert_eq!(events.recv().await, Some(EngineEvent::Told(done)));
+    assert_eq!(client.generate(order("two")).recv().await, Some(EngineEvent::NotSent), "it is on its way out");
+    assert_eq!(part.signals.recv().await, Some(supervise::Signal::Terminate));
+    assert_eq!((client.view().status, client.view().restarts), (EngineStatus::Starting, false));
+    part.exit.send(Exit::Code(0)).unwrap();
+
+    let part = parts.recv().await.unwrap();
+    part.exit.send(Exit::Code(3)).unwrap();
+    client.views.clone().wait_for(|all| matches!(all[0].status, EngineStatus::Failed { .. })).await.unwrap();
+    client.restart();
+    let mut part = parts.recv().await.unwrap();
+    let _stream = greet(&mut part).await;
+    ready(&client).await;
 }
 
 #[tokio::test]

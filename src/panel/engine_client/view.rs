@@ -1,6 +1,6 @@
 //! How engines are, each and all together, and which of them work. Pure. Knows no process.
 
-use protocol::ModelInfo;
+use protocol::{ModelInfo, NoGpu};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ pub enum EngineStatus {
         /// How it ended.
         why: String,
     },
-    /// It was stopped in order, or set aside because others have a GPU and it has none.
+    /// It was stopped in order; or set aside, because others have a GPU and it has none, until it is started again.
     Stopped,
 }
 
@@ -46,8 +46,8 @@ pub struct EngineView {
     pub status: EngineStatus,
     /// Where it computes, in words; empty before its first word.
     pub device: String,
-    /// Why that is no GPU although one would have been taken, as a sentence.
-    pub no_gpu: Option<String>,
+    /// Why that is no GPU although one would have been taken.
+    pub no_gpu: Option<NoGpu>,
     /// Everything that can be loaded; what it last told, also while it restarts.
     pub models: Arc<Vec<ModelInfo>>,
     /// Files under `models/` that are no model: path, reason.
@@ -56,6 +56,8 @@ pub struct EngineView {
     pub pid: Option<u32>,
     /// Id of the model that it has in memory, as far as its jobs tell.
     pub loaded: Option<String>,
+    /// It restarts once its job is over.
+    pub restarts: bool,
 }
 
 impl EngineView {
@@ -188,7 +190,7 @@ mod tests {
     }
 
     fn fallen() -> EngineView {
-        EngineView { no_gpu: Some("No GPU is used.".into()), ..ready("CPU, 2 cores") }
+        EngineView { no_gpu: Some(NoGpu::Unusable("No GPU is used.".into())), ..ready("CPU, 2 cores") }
     }
 
     fn away() -> EngineStatus {

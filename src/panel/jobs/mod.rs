@@ -25,7 +25,7 @@ use crate::{
     users::ProfileId,
 };
 use board::Board;
-use protocol::{ImageRef, JobId, Recipe};
+use protocol::{ImageRef, JobId, Problem, Recipe};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -386,6 +386,17 @@ impl Jobs {
         }
     }
 
+    /// Notes and tells what holds a job up; none: nothing does any more. A new state of the job forgets it.
+    fn hold(&self, job: &Job, why: Option<Problem>) {
+        // The board is kept meanwhile, as for places.
+        let mut board = self.board();
+        let Some(progress) = board.progress(&job.id) else { return };
+        if progress.stalled != why {
+            progress.stalled.clone_from(&why);
+            self.0.parts.events.pass(&job.profile, &job.id, Passing::Held, &HeldBody { job: &job.id.0, error: why });
+        }
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         // No change of the board can stop half-way, so what a panicking thread left is whole.
         self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
@@ -404,6 +415,12 @@ struct PlaceBody<'a> {
     job: &'a str,
     place: usize,
     eta_s: f32,
+}
+
+#[derive(Serialize)]
+struct HeldBody<'a> {
+    job: &'a str,
+    error: Option<Problem>,
 }
 
 fn json<T: Serialize>(value: &T) -> String {

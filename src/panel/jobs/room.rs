@@ -24,13 +24,13 @@ pub trait Room: fmt::Debug + Send + Sync {
 pub(super) async fn made(jobs: &Jobs, job: &Job) -> Result<(), Outcome> {
     let mut stopping = jobs.0.stopping.subscribe();
     let what = "The graphics card is full: this waits for tools to give memory back.";
-    note(jobs, job, Some(Problem::new(what)));
+    jobs.hold(job, Some(Problem::new(what)));
     let made = tokio::select! {
         () = jobs.0.parts.room.make() => Ok(()),
         () = cancelled(jobs, job) => Err(Outcome::Cancelled),
         () = told_to_stop(&mut stopping) => Err(Outcome::Stopping),
     };
-    note(jobs, job, None);
+    jobs.hold(job, None);
     made
 }
 
@@ -45,11 +45,5 @@ pub(super) async fn described(jobs: &Jobs, problem: Problem) -> Problem {
 async fn cancelled(jobs: &Jobs, job: &Job) {
     while !jobs.board().get(&job.id).is_some_and(|entry| entry.job.cancel) {
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-fn note(jobs: &Jobs, job: &Job, stalled: Option<Problem>) {
-    if let Some(progress) = jobs.board().progress(&job.id) {
-        progress.stalled = stalled;
     }
 }

@@ -101,6 +101,15 @@ impl Studio {
         panic!("never {state}: {:?}", self.state(profile, id).await);
     }
 
+    /// What holds jobs up, as a new listener is told.
+    async fn held(&self, profile: &str) -> Vec<String> {
+        // Behind whatever the store's thread is telling just now.
+        self.parts.store.run(|_| Ok(())).await.unwrap();
+        let batch = self.parts.events.subscribe(&profile.parse().unwrap(), None, None).take().await.unwrap();
+        let lines = batch.passing.iter().map(|line| String::from_utf8_lossy(line).into_owned());
+        lines.filter(|line| line.starts_with("event: held\n")).collect()
+    }
+
     async fn pictures(&self, profile: &str) -> usize {
         self.parts.artifacts.page(&profile.parse().unwrap(), Default::default(), None, 100).await.unwrap().0.len()
     }
@@ -206,9 +215,11 @@ async fn a_job_that_waits_for_room_can_be_cancelled() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(studio.state("ada", &id).await.error.unwrap().what.contains("waits for tools"));
+    let held = studio.held("ada").await;
+    assert!(matches!(&held[..], [line] if line.contains("waits for tools")), "who looks on is told: {held:?}");
     studio.jobs.cancel(&"ada".parse().unwrap(), &id).await.unwrap();
     let job = studio.until("ada", &id, "cancelled").await;
-    assert_eq!(job.error, None);
+    assert_eq!((job.error, studio.held("ada").await), (None, Vec::new()));
     let next = studio.submit("bob", "b").await;
     studio.until("bob", &next, "done").await;
 }

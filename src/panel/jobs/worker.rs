@@ -128,19 +128,14 @@ async fn finish(jobs: &Jobs, job: Job, outcome: Outcome) {
     }
 }
 
-/// Says what holds a job up, and waits.
+/// Says what holds a job up until its next state is stored, and waits.
 async fn stall(jobs: &Jobs, job: &Job, why: &StoreError) {
     tracing::error!(job = %job.id, "{why}");
-    if let Some(progress) = jobs.board().progress(&job.id) {
-        let what = match why {
-            StoreError::Full => "The disk is full.",
-            _ => "The disk does not take changes.",
-        };
-        progress.stalled = Some(Problem::new(what).remedy("This goes on by itself once there is space."));
-    }
+    let what = match why {
+        StoreError::Full => "The disk is full.",
+        _ => "The disk does not take changes.",
+    };
+    jobs.hold(job, Some(Problem::new(what).remedy("This goes on by itself once there is space.")));
     // Real time: a disk does not follow a virtual clock.
     tokio::time::sleep(RETRY).await;
-    if let Some(progress) = jobs.board().progress(&job.id) {
-        progress.stalled = None;
-    }
 }

@@ -163,6 +163,7 @@ routes! {
     Admin  "/api/v1/vision"                   { get api::vision::get, put api::vision::set, delete api::vision::forget }
     Artist "/api/v1/admin-mode"               { post api::admin_mode::turn_on, delete api::admin_mode::turn_off }
     Admin  "/api/v1/system"                   { get api::system::get }
+    Admin  "/api/v1/system/engines/{number}/restart" { post api::system::restart_engine }
     Admin  "/api/v1/logs"                     { get api::logs::list }
     Admin  "/api/v1/logs/files"               { get api::logs::files }
     Admin  "/api/v1/logs/file"                { get api::logs::file }

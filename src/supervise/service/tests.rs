@@ -42,6 +42,26 @@ async fn stop_asks_then_kills_and_waits() {
     assert_eq!(service.state(), ServiceState::Stopped);
 }
 
+#[tokio::test]
+async fn a_restart_ends_one_process_and_makes_another_also_after_it_gave_up() {
+    let (spawner, mut launches) = ScriptedSpawner::new();
+    let (service, mut happened) = Service::new("toy", Launch::new("toy"), quick(), Arc::new(spawner));
+    service.restart();
+    let mut first = launches.recv().await.unwrap();
+    service.ready();
+    service.restart();
+    assert_eq!(first.signals.recv().await, Some(Signal::Terminate));
+    first.exit.send(Exit::Code(0)).unwrap();
+    let second = launches.recv().await.unwrap();
+    // It cannot run as configured, and somebody has mended that.
+    second.exit.send(Exit::Code(3)).unwrap();
+    while !matches!(happened.recv().await, Some(Happened::Ended { for_good: true, .. })) {}
+    service.restart();
+    let mut third = launches.recv().await.unwrap();
+    service.leave();
+    assert_eq!(third.signals.recv().await, Some(Signal::Terminate));
+}
+
 /// A service by a virtual clock whose process does what the test says.
 struct Lab {
     time: Time,

@@ -159,6 +159,10 @@ async fn each_of_several_engines_is_told_of() {
         assert_eq!(b.run("return document.documentElement.scrollWidth > innerWidth").await, json!(false));
         b.whole_page(&format!("admin-system-engines-{width}")).await;
     }
+    let second = "document.querySelector('#engine-rows tr:nth-child(2)')";
+    b.run(&format!("{second}.querySelector('button').click()")).await;
+    b.until("it starts again", &format!("return {second}.textContent.includes('Starting')")).await;
+    b.until("and is back", &format!("return {ready}.length === 2 && !{second}.querySelector('button').disabled")).await;
     b.go(&program.at("/studio")).await;
     b.until("a picture is made on one of them", "return document.body.textContent.includes('on the CPU')").await;
     b.close().await;

@@ -209,17 +209,26 @@ async fn a_job_is_made_once() {
     b.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
-    let program = Program::start(USERS);
+fn tiles(n: u32) -> String {
+    format!("return document.querySelectorAll('#tiles li').length === {n}")
+}
+
+/// The gallery of somebody who has made three pictures.
+async fn gallery_of_three(program: &Program) -> Browser {
     let b = Browser::open(1440, 900).await;
-    b.pick(&program, "Zoe").await;
+    b.pick(program, "Zoe").await;
     for prompt in ["a boat", "a lake", "a hill"] {
         make(&b, prompt).await;
     }
-    let tiles = |n: u32| format!("return document.querySelectorAll('#tiles li').length === {n}");
     b.go(&program.at("/gallery")).await;
     b.until("all are here", &tiles(3)).await;
+    b
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
+    let program = Program::start(USERS);
+    let b = gallery_of_three(&program).await;
     // Three are selected, and then two of them are not shown any more.
     press(&b, "a", true, 0).await;
     says(&b, "#selected", "3 selected").await;
@@ -248,16 +257,9 @@ async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_deletions_say_so_and_undo_says_what_is_back() {
     let program = Program::start(USERS);
-    let b = Browser::open(1440, 900).await;
-    b.pick(&program, "Zoe").await;
-    for prompt in ["a boat", "a lake", "a hill"] {
-        make(&b, prompt).await;
-    }
-    let tiles = |n: u32| format!("return document.querySelectorAll('#tiles li').length === {n}");
+    let b = gallery_of_three(&program).await;
     let full = "return Promise.resolve(new Response(JSON.stringify({detail: 'The disk is full.'}), {status: 503, headers: \
                 {'content-type': 'application/problem+json'}}))";
-    b.go(&program.at("/gallery")).await;
-    b.until("all are here", &tiles(3)).await;
     // Refused: all stay, and nothing is said to be deleted.
     hook(&b, "POST", "/artifacts/delete", 1, &format!("() => {{ {full} }}")).await;
     press(&b, "a", true, 0).await;

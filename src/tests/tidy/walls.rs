@@ -52,6 +52,8 @@ const NAMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("Client::builder(", &["src/panel/outgoing.rs"]),
+    ("Client::new(", &["src/panel/outgoing.rs"]),
+    ("reqwest::Client::new(", &["src/panel/outgoing.rs"]),
     ("reqwest::Client::builder(", &["src/panel/outgoing.rs"]),
     (
         "zip::",

@@ -4,7 +4,7 @@ import { get, send, wordsOf } from "../api";
 import { byId, embedded, icon, make, setText, setVar } from "../dom";
 import { circleAlert } from "easel:icons";
 import { toast } from "../toasts";
-import { pieces } from "../uploads";
+import { pieces, Queue } from "../uploads";
 import { bytes, duration, plural } from "../words";
 import { status } from "../status";
 import { ask } from "../ask";
@@ -187,18 +187,26 @@ async function upload(file: File): Promise<void> {
   }
 }
 
+/** Uploads one of those that were chosen; why it is not there says which it is. */
+async function tried(file: File): Promise<void> {
+  try {
+    await upload(file);
+  } catch (e) {
+    if (!(e instanceof DOMException && e.name === "AbortError")) problem(`${file.name}: ${wordsOf(e)}`);
+  }
+}
+
 function startUploading(): void {
   const [drop, input] = [byId("drop"), byId<HTMLInputElement>("file")];
+  const queue = new Queue<File>(tried, () => {
+    const line = byId("files-waiting");
+    line.hidden = queue.left === 0;
+    setText(line, `${plural(queue.left, "more file")} ${queue.left === 1 ? "waits" : "wait"} for ${queue.left === 1 ? "its" : "their"} turn.`);
+  });
   const take = (files: FileList | null | undefined): void => {
-    problems.length = 0;
+    if (!queue.busy) problems.length = 0;
     showProblems();
-    const chosen = [...(files ?? [])];
-    for (const file of chosen) {
-      upload(file).catch((e: unknown) => {
-        if (e instanceof DOMException && e.name === "AbortError") return;
-        problem(chosen.length === 1 ? wordsOf(e) : `${file.name}: ${wordsOf(e)}`);
-      });
-    }
+    queue.add([...(files ?? [])]);
   };
   drop.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
@@ -218,7 +226,7 @@ function startUploading(): void {
     take(e.dataTransfer?.files);
   });
   addEventListener("beforeunload", (e) => {
-    if (sending.size > 0) e.preventDefault();
+    if (queue.busy) e.preventDefault();
   });
 }
 

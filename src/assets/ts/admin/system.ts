@@ -1,7 +1,7 @@
 // The machine, live: gauges and processes every two seconds while the page is seen; a day of minutes in a chart whose
 // library is loaded when it is needed.
 
-import { get } from "../api";
+import { get, send, wordsOf } from "../api";
 import { all, byId, embedded, make, setText, setVar } from "../dom";
 import { NOT_LOADED, toast } from "../toasts";
 import { bytes, count, duration, moment, plural, running } from "../words";
@@ -63,8 +63,10 @@ interface Engine {
   why: string | null;
   device: string;
   no_gpu: string | null;
+  looks_again: boolean;
   pid: number | null;
   loaded: string | null;
+  restarts: boolean;
 }
 interface State {
   now: {
@@ -89,6 +91,7 @@ const EVERY_MS = 2_000;
 const MINUTE_MS = 60_000;
 const HOUR = 60;
 const DAY = 1_440;
+let again: () => Promise<void> = async () => {};
 
 interface Gauge {
   title: string;
@@ -180,17 +183,49 @@ function engineState(engine: Engine): [Mark, string] {
   return words[engine.status] ?? ["off", "Stopped"];
 }
 
-/** One of several engines. What was stopped for want of a GPU was set aside by the studio itself. */
-function engineRow(engine: Engine & { number: number }): HTMLElement {
+/** What there is to say of an engine beside its state. What was stopped for want of a GPU was set aside by the studio itself. */
+function engineNotes(engine: Engine, aside: boolean): string[] {
+  return [
+    engine.why,
+    aside ? "It has no GPU, so others get its jobs." : null,
+    engine.no_gpu,
+    engine.looks_again ? "It looks again by itself, every half hour at least." : null,
+    engine.restarts ? "It restarts once its job is over." : null,
+  ].filter((note) => note !== null);
+}
+
+/** `name` is "Engine", or "Engine 2" where there are several. */
+interface NamedEngine extends Engine {
+  number: number;
+  name: string;
+}
+
+async function restart(engine: NamedEngine, button: HTMLElement): Promise<void> {
+  button.ariaBusy = "true";
+  try {
+    await send("POST", `/system/engines/${engine.number}/restart`);
+    await again();
+  } catch (e) {
+    toast(wordsOf(e), { bad: true });
+  } finally {
+    button.ariaBusy = null;
+  }
+}
+
+function engineRow(engine: NamedEngine): HTMLElement {
   const aside = engine.status === "stopped" && engine.no_gpu !== null;
-  const why = engine.why ?? (aside ? `It has no GPU, so others get its jobs. ${engine.no_gpu ?? ""}` : null);
+  const notes = engineNotes(engine, aside).join(" ");
   const mark: [Mark, string] = aside ? ["warn", "Set aside"] : engineState(engine);
+  const button = make("button", { type: "button", class: "btn btn--ghost" }, "Restart", make("span", { class: "vh" }, ` ${engine.name}`));
+  button.disabled = engine.status === "starting" || engine.restarts;
+  button.addEventListener("click", () => void restart(engine, button));
   return make(
     "tr",
     {},
-    cell(null, "wrap", make("b", {}, `Engine ${engine.number}`), " ", status(...mark), why ? make("p", { class: "meta" }, why) : null),
+    cell(null, "wrap", make("b", {}, engine.name), " ", status(...mark), notes ? make("p", { class: "meta" }, notes) : null),
     cell("Computes on", "wrap", engine.device || "–"),
     cell("Model in memory", "wrap", engine.loaded ?? "–"),
+    cell(null, "wide", make("div", { class: "row end" }, button)),
   );
 }
 
@@ -262,7 +297,7 @@ export function start(): void {
   let asked = Date.now();
   let chart: Chart | null = null;
   let rows: Rows<Tree & { state: [Mark, string] | null }> | null = null;
-  const engines = new Rows<Engine & { number: number }>(byId("engine-rows"), (e) => String(e.number), engineRow);
+  const engines = new Rows<NamedEngine>(byId("engine-rows"), (e) => String(e.number), engineRow);
 
   const show = (state: State): void => {
     const up = duration((state.now.at - started) / 1000);
@@ -276,8 +311,8 @@ export function start(): void {
       return engine ? engineState(engine) : null;
     };
     rows.show(state.now.processes.map((t) => ({ ...t, state: stateOf(t.pid) })));
-    byId("engines").hidden = state.engines.length < 2;
-    engines.show(state.engines.map((e, i) => ({ ...e, number: i + 1 })));
+    const nameOf = (number: number): string => (state.engines.length === 1 ? "Engine" : `Engine ${number}`);
+    engines.show(state.engines.map((e, i) => ({ ...e, number: i + 1, name: nameOf(i + 1) })));
     showDisk(state.now.disk);
   };
   // A studio that began a moment ago has no day to show.
@@ -296,7 +331,7 @@ export function start(): void {
       draw();
     })
     .catch(() => toast(NOT_LOADED, { bad: true }));
-  whileSeen(EVERY_MS, async () => {
+  again = whileSeen(EVERY_MS, async () => {
     const wanted = Date.now() - asked >= MINUTE_MS;
     const state = await get<State>(`/system${wanted ? "?minutes=true" : ""}`);
     if (state.minutes) {

@@ -4,13 +4,11 @@
 import { circleAlert } from "easel:icons";
 import { send, wordsOf } from "../api";
 import { byId, icon, make, setText, setVar } from "../dom";
-import { pieces } from "../uploads";
+import { pieces, Queue } from "../uploads";
 import { bytes, plural } from "../words";
 import { toast } from "../toasts";
 import { dropped, sort, type Found, type Sorted, type Wanted } from "./files";
 
-/** Uploads at a time; browsers have few connections for one address. */
-const AT_ONCE = 3;
 /** Lines that are drawn; the others are counted. */
 const LINES = 8;
 
@@ -20,8 +18,10 @@ interface Taken {
 }
 
 export class Bringing {
-  private readonly waiting: Wanted[] = [];
-  private running = 0;
+  private readonly queue = new Queue<Wanted>(
+    (wanted) => this.send(wanted),
+    () => this.draw(),
+  );
   private counts = { added: 0, already: 0, unpacking: 0, failed: 0, all: 0 };
 
   constructor(
@@ -38,12 +38,8 @@ export class Bringing {
     byId("bringing-close").addEventListener("click", () => this.close());
     this.listenToDrops();
     addEventListener("beforeunload", (e) => {
-      if (this.busy) e.preventDefault();
+      if (this.queue.busy) e.preventDefault();
     });
-  }
-
-  private get busy(): boolean {
-    return this.running > 0 || this.waiting.length > 0;
   }
 
   private listenToDrops(): void {
@@ -73,23 +69,18 @@ export class Bringing {
   }
 
   private take({ wanted, others }: Sorted): void {
-    if (!this.busy) {
+    if (!this.queue.busy) {
       this.counts = { added: 0, already: 0, unpacking: 0, failed: 0, all: 0 };
       byId("bringing-list").replaceChildren();
     }
     for (const name of others.slice(0, LINES)) this.complain(name, "is no PNG, JPEG, WebP or zip, and no caption of one. It was left out.");
     if (others.length > LINES) this.complain(`${others.length - LINES} more`, "were left out for the same reason.");
     this.counts.all += wanted.length;
-    this.waiting.push(...wanted);
     byId("bringing").hidden = wanted.length + others.length === 0;
-    this.draw();
-    while (this.running < AT_ONCE && this.waiting.length > 0) void this.next();
+    this.queue.add(wanted);
   }
 
-  private async next(): Promise<void> {
-    const wanted = this.waiting.shift();
-    if (!wanted) return;
-    this.running += 1;
+  private async send(wanted: Wanted): Promise<void> {
     const bar = make("div", { class: "bar" }, make("i"));
     const words = make("span", { class: "meta" }, `0 of ${bytes(wanted.file.size)}`);
     const line = make("li", {}, make("span", { class: "wrap" }, wanted.file.name), words, bar);
@@ -109,9 +100,6 @@ export class Bringing {
       this.complain(wanted.file.name, wordsOf(e), wanted);
     }
     line.remove();
-    this.running -= 1;
-    this.draw();
-    void this.next();
   }
 
   private complain(name: string, why: string, again?: Wanted): void {
@@ -121,9 +109,7 @@ export class Bringing {
       retry.addEventListener("click", () => {
         line.remove();
         this.counts.failed -= 1;
-        this.waiting.push(again);
-        void this.next();
-        this.draw();
+        this.queue.add([again]);
       });
       line.append(retry);
     }
@@ -139,10 +125,10 @@ export class Bringing {
       unpacking > 0 ? `${plural(unpacking, "archive")} here` : "",
       failed > 0 ? `${failed} failed` : "",
     ].filter(Boolean);
-    setText(byId("bringing-title"), this.busy ? `${done} of ${plural(all, "file")}` : parts.join(", "));
-    byId("bringing-close").hidden = this.busy;
+    setText(byId("bringing-title"), this.queue.busy ? `${done} of ${plural(all, "file")}` : parts.join(", "));
+    byId("bringing-close").hidden = this.queue.busy;
     // Nothing went wrong: the pictures themselves say so.
-    if (!this.busy && byId("bringing-list").childElementCount === 0 && already === 0) byId("bringing").hidden = true;
+    if (!this.queue.busy && byId("bringing-list").childElementCount === 0 && already === 0) byId("bringing").hidden = true;
   }
 
   private close(): void {

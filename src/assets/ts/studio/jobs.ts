@@ -228,6 +228,8 @@ export class Jobs {
       Object.assign(job, { state: "running", loading: { model: event.model, done: event.done, total: event.total } });
     } else if (event.type === "preview") {
       job.preview = `data:image/webp;base64,${event.webp}`;
+    } else if (event.type === "held") {
+      job.error = event.error;
     } else {
       Object.assign(job, { place: event.place, eta_s: event.eta_s });
     }

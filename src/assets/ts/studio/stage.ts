@@ -142,12 +142,15 @@ export class Stage {
       this.setPicture(job.preview, `Preview after step ${job.step}, still rough`, job.recipe.width, job.recipe.height);
     } else {
       this.show("waiting", ratio);
-      setText(byId("waiting-word"), job.loading ? `Loading ${job.loading.model}` : "Starting");
+      setText(byId("waiting-word"), job.error ? "Waiting" : job.loading ? `Loading ${job.loading.model}` : "Starting");
     }
     const { loading } = job;
     const share = loading ? loading.done / Math.max(1, loading.total) : job.progress;
     setVar(byId("frame-bar"), "--p", share.toFixed(4));
-    if (loading) {
+    if (job.error) {
+      setText(byId("progress"), `${capital(job.error.what)} ${troubleText(job.error)}`.trim());
+      this.say(job.error.what);
+    } else if (loading) {
       setText(byId("progress"), `Loading ${loading.model}, ${bytes(loading.done)} of ${bytes(loading.total)}`);
     } else if (job.step > 0) {
       const left = job.eta_s === null ? "" : `, ${duration(job.eta_s)} left`;

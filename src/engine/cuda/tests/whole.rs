@@ -6,16 +6,26 @@ use super::{
     double::{Double, Kernels},
 };
 use crate::{
+    Gray8, Inputs, Pipeline as _, Rgb8,
     cuda::{CudaBackend, driver::Driver, element::Element},
     device::trial,
     golden::{Case, Reference, committed, stable_diffusion},
+    pipelines::stable_diffusion::{Parts, StableDiffusion},
+    weights::folder::Folder,
 };
-use std::path::Path;
+use protocol::{NoGpu, Recipe};
+use std::{ops::ControlFlow, path::Path};
 
-fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case> {
+/// A folder with the recording of a family, and its model in `pipeline/`.
+fn materialised(family: &str) -> tempfile::TempDir {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let to = tempfile::tempdir().unwrap();
     committed::materialise(&tests.join("golden").join(family), &tests.join("text"), to.path()).unwrap();
+    to
+}
+
+fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case> {
+    let to = materialised(family);
     let backend = CudaBackend::new(driver, element);
     let found = stable_diffusion::check(to.path(), &Reference::read(to.path()).unwrap(), Box::new(backend), element).unwrap();
     for case in &found {
@@ -43,11 +53,15 @@ fn the_trial_passes_with_these_kernels_and_fails_with_a_broken_card() {
         trial::run(&mut device(Double::new(Kernels::Forwards), element)).unwrap();
     }
     let why = trial::run(&mut device(Double::new(Kernels::Written), Element::F16)).unwrap_err();
-    assert!(why.contains("something else than the CPU"), "{why}");
+    assert!(matches!(&why, NoGpu::Unusable(why) if why.contains("something else than the CPU")), "{why}");
     let broken = Double::new(Kernels::Forwards);
     broken.state().broken = true;
     let why = trial::run(&mut device(broken, Element::F16)).unwrap_err();
-    assert!(why.contains("failed in a trial"), "{why}");
+    assert!(matches!(&why, NoGpu::Unusable(why) if why.contains("failed in a trial")), "{why}");
+    let full = Double::new(Kernels::Forwards);
+    full.state().total = 4_000;
+    let why = trial::run(&mut device(full, Element::F16)).unwrap_err();
+    assert!(matches!(&why, NoGpu::Taken(why) if why.contains("are free")), "others may give some back: {why}");
 }
 
 #[test]
@@ -76,4 +90,38 @@ fn half_types_are_as_near_as_the_references_own() {
             assert_eq!(found.len(), *cases);
         }
     }
+}
+
+/// A picture by the model of a folder, which is loaded for it and forgotten after it, as jobs that alternate between models have it.
+fn picture_of(folder: &Path, driver: Box<dyn Driver>) {
+    let parts = Parts::of_folder(&Folder::Disk(folder.join("pipeline"))).unwrap();
+    let backend = Box::new(CudaBackend::new(driver, Element::F16));
+    let mut model = StableDiffusion::load(parts, backend, &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let recipe = Recipe { width: 40, height: 56, steps: 2, strength: Some(1.0), ..Recipe::example() };
+    let image = Rgb8 { width: 40, height: 56, data: vec![99; 3 * 40 * 56] };
+    let mask = Gray8 { width: 40, height: 56, data: vec![255; 40 * 56] };
+    let inputs = Inputs { image: Some(image), mask: Some(mask) };
+    let pictures = model.generate(&recipe, &inputs, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(pictures.len(), 1);
+}
+
+/// A hundred of them leave the card as it was.
+#[test]
+fn models_that_take_turns_leave_no_memory_behind() {
+    let folders = ["sd15", "sd15-inpaint"].map(materialised);
+    let folder = |turn: usize| folders[turn % 2].path();
+    let double = Double::new(Kernels::Written);
+    for turn in 0..100 {
+        picture_of(folder(turn), Box::new(double.clone()));
+        let state = double.state();
+        assert_eq!((state.used(), state.graphs(), state.marks.len()), (0, 0, 0), "turn {turn}");
+    }
+    // A card is shared: what the driver keeps for this process comes with the first pictures.
+    let Some(meter) = card() else { return };
+    let free = || meter.memory().unwrap().free;
+    (0..4).for_each(|turn| picture_of(folder(turn), card().unwrap()));
+    let before = free();
+    (0..100).for_each(|turn| picture_of(folder(turn), card().unwrap()));
+    println!("{} bytes were free, {} are", before, free());
+    assert!(free() + (32 << 20) > before, "{before} bytes were free, {} are", free());
 }

@@ -27,8 +27,8 @@ pub struct After {
     after: Option<i64>,
 }
 
-/// All jobs of the caller: `state` and `artifact` with their number as id; `step`, `loading`, `preview` and
-/// `place` without, `dataset` where one has changed, and `tools` and `notices` with a version, at first and whenever it
+/// All jobs of the caller: `state` and `artifact` with their number as id; `step`, `loading`, `preview`, `place` and
+/// `held` without, `dataset` where one has changed, and `tools` and `notices` with a version, at first and whenever it
 /// changes. Ends after 90 s; go on from the last id.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(After),
     responses((status = 200, content_type = "text/event-stream", body = String)))]

@@ -29,7 +29,7 @@ use utoipa::{
         transcripts::get, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
         tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get, containers::shell,
         tools::reinstall, tools::start, tools::stop, tools::ticket,
-        admin_mode::turn_on, admin_mode::turn_off, system::get, logs::list, logs::files,
+        admin_mode::turn_on, admin_mode::turn_off, system::get, system::restart_engine, logs::list, logs::files,
         logs::file, audit::list, users::list, users::add, users::change, users::set_pin, users::raise, admin_jobs::list,
         admin_jobs::cancel, admin_models::list, admin_models::fetch, admin_models::remove, admin_models::begin,
         admin_models::piece, admin_models::offset, admin_models::again, admin_models::cancel,

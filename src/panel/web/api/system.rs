@@ -2,13 +2,18 @@
 
 use crate::{
     App,
+    audit::{Deed, Kind},
     engine_client::{EngineStatus, EngineView},
     error::AppError,
     pod::PodView,
     system::{Minute, Now, Sample},
     web::auth::Admin,
 };
-use actix_web::web::{Data, Json, Query};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, Query},
+};
+use protocol::NoGpu;
 use serde::{Deserialize, Serialize};
 
 /// An engine as an admin sees it.
@@ -23,10 +28,14 @@ pub struct EngineState {
     /// Why that is no GPU although one would have been taken. Of several engines, one that has none is set aside: it is stopped
     /// as soon as another has one.
     no_gpu: Option<String>,
+    /// Others have that GPU, or its memory: the engine looks again by itself, in half an hour at the latest.
+    looks_again: bool,
     /// Its process.
     pid: Option<u32>,
     /// Id of the model that it has in memory.
     loaded: Option<String>,
+    /// It restarts once its job is over.
+    restarts: bool,
 }
 
 impl EngineState {
@@ -36,7 +45,16 @@ impl EngineState {
             EngineStatus::Restarting { why } | EngineStatus::Failed { why } => Some(why),
             EngineStatus::Starting | EngineStatus::Ready | EngineStatus::Stopped => None,
         };
-        EngineState { status, why, device: view.device, no_gpu: view.no_gpu, pid: view.pid, loaded: view.loaded }
+        EngineState {
+            status,
+            why,
+            device: view.device,
+            looks_again: matches!(view.no_gpu, Some(NoGpu::Taken(_))),
+            no_gpu: view.no_gpu.map(|why| why.to_string()),
+            pid: view.pid,
+            loaded: view.loaded,
+            restarts: view.restarts,
+        }
     }
 }
 
@@ -86,4 +104,15 @@ pub(in crate::web) fn state(app: &App, minutes: bool) -> SystemState {
 #[utoipa::path(get, path = "/api/v1/system", tag = "admin", params(What), responses((status = 200, body = SystemState)))]
 pub async fn get(app: Data<App>, _admin: Admin, what: Query<What>) -> Result<Json<SystemState>, AppError> {
     Ok(Json(state(&app, what.minutes.unwrap_or(false))))
+}
+
+/// Restarts an engine, once its job is over: it looks for its GPU again, and one that was set aside or has given up comes back.
+#[utoipa::path(post, path = "/api/v1/system/engines/{number}/restart", tag = "admin",
+    params(("number" = usize, Path, description = "From 1, in the order of `engines`")), responses((status = 202)))]
+pub async fn restart_engine(app: Data<App>, admin: Admin, number: Path<String>) -> Result<HttpResponse, AppError> {
+    let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).ok_or(AppError::NotFound)?;
+    app.engines.each().get(index).ok_or(AppError::NotFound)?.restart();
+    let what = format!("restarted engine {number}");
+    app.audit.write(Deed::done(admin.artist.profile.id.as_str(), Kind::Studio, what)).await?;
+    Ok(HttpResponse::Accepted().finish())
 }
