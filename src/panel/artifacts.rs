@@ -1,6 +1,7 @@
 //! Finished pictures, and videos and sounds that came from elsewhere: files below `outputs/`, rows in the store. A file is
 //! durable before its row, and its row before anybody hears of it. Knows no HTTP and no engine.
 
+mod chosen;
 mod files;
 mod made;
 mod shown;
@@ -104,6 +105,7 @@ pub struct Artifacts {
     events: Events,
     clock: Clock,
     outputs: Beneath,
+    choices: chosen::Choices,
 }
 
 /// Whether a picture could not be put for want of space.
@@ -121,7 +123,17 @@ impl Artifacts {
     /// # Errors
     /// When the folder cannot be made or opened.
     pub fn open(outputs: &Path, store: Store, events: Events, clock: Clock) -> io::Result<Artifacts> {
-        Ok(Artifacts { store, events, clock, outputs: Beneath::open(outputs)? })
+        Ok(Artifacts { store, events, clock, outputs: Beneath::open(outputs)?, choices: chosen::Choices::default() })
+    }
+
+    /// Keeps a choice of pictures to be downloaded together, for ten minutes; its name.
+    pub fn choose(&self, profile: &ProfileId, ids: Vec<String>) -> String {
+        self.choices.keep(&self.clock, profile, ids)
+    }
+
+    /// The pictures that a profile chose under a name. None of a choice that is not kept any more, or another's.
+    pub fn chosen(&self, profile: &ProfileId, name: &str) -> Option<Vec<String>> {
+        self.choices.find(&self.clock, profile, name)
     }
 
     /// Removes what a crash left half-written below `outputs`. Beside the first requests, because a large

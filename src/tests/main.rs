@@ -16,6 +16,7 @@ mod engines;
 mod full_disk;
 mod full_size;
 mod fuzz;
+mod gpu;
 mod image;
 mod jobs_events;
 mod jobs_survive;

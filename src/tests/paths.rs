@@ -19,7 +19,8 @@ const CANARY: &str = "canary-7d1f0c";
 const MOST: u64 = 1 << 20;
 
 /// Every place of an address that takes an id.
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 19] = [
+    ("GET", "/api/v1/artifacts/zips/{}"),
     ("GET", "/api/v1/artifacts/{}"),
     ("GET", "/api/v1/artifacts/{}/file"),
     ("GET", "/api/v1/artifacts/{}/thumb"),
@@ -186,11 +187,13 @@ async fn no_name_leads_out_of_a_profiles_own_files() {
             check(recipe.to_string(), (status, text));
         }
         let zip = json!({ "ids": [name] }).to_string();
-        check(format!("zip of {name}"), send(&program, &token, "POST", "/api/v1/artifacts/zip", &zip));
+        for route in ["/api/v1/artifacts/zip", "/api/v1/artifacts/zips"] {
+            check(format!("zip of {name}"), send(&program, &token, "POST", route, &zip));
+        }
         for (path, body) in of_datasets(dataset, name) {
             check(format!("{path} {name}"), send(&program, &token, "POST", &path, &body.to_string()));
         }
-        sent += ROUTES.len() + 9;
+        sent += ROUTES.len() + 10;
     }
     println!("{} names, {sent} requests", names.len());
     assert!(names.len() >= 500, "only {} names", names.len());

@@ -1,6 +1,6 @@
 // The gallery: search, rows, selection, keyboard, zip and delete with undo.
 
-import { ApiError, request, wordsOf } from "./api";
+import { ApiError, send, wordsOf } from "./api";
 import { byId, debounce, embedded, make, setText } from "./dom";
 import { listen } from "./events";
 import { Grid } from "./gallery/grid";
@@ -198,14 +198,9 @@ async function download(): Promise<void> {
   const button = byId<HTMLButtonElement>("zip");
   button.ariaBusy = "true";
   try {
-    const answer = await request("/artifacts/zip", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ids: [...selected] }),
-    });
-    const url = URL.createObjectURL(await answer.blob());
-    make("a", { href: url, download: `easel-${selected.size}-pictures.zip` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    // A file of the browser's own, which writes it to the disk as it comes: films do not fit into a page's memory.
+    const { url } = await send<{ url: string }>("POST", "/artifacts/zips", { ids: [...selected] });
+    make("a", { href: url, download: "" }).click();
   } catch (e) {
     toast(wordsOf(e), { bad: true });
   } finally {

@@ -70,19 +70,30 @@ fn on_bus(number: u32) -> Result<sys::CUdevice, Fault> {
     found.map(|(_, card)| *card).ok_or_else(|| Fault::Other(format!("there is no GPU {number}; there are {}", cards.len())))
 }
 
+/// Gives the driver the kernels. Without any it is asked all the same: the one that tests play has its own, and NVIDIA's refuses.
+fn load() -> Result<sys::CUmodule, Fault> {
+    // It reads the image as words; nothing but a zero is an empty text, which is no image.
+    let mut words = vec![0u64; KERNELS.len().div_ceil(8).max(1)];
+    bytemuck::cast_slice_mut(&mut words)[..KERNELS.len()].copy_from_slice(KERNELS);
+    // SAFETY: the image is whole, carries its own length, and is copied by the call.
+    let loaded = unsafe { module::load_data(words.as_ptr().cast()) };
+    loaded.map_err(|error| match Fault::from(error) {
+        Fault::Other(_) if KERNELS.is_empty() => {
+            Fault::Other("this build has no kernels for GPUs, because there was no nvcc".to_owned())
+        }
+        fault => fault,
+    })
+}
+
 impl Card {
     /// Card `number` of this machine, from 0 in the order of the PCI bus, as NVIDIA's management library counts.
     ///
     /// # Errors
     /// Where there is no driver, no such card, a driver too old for the kernels, or no kernels in this build.
     pub fn open(number: u32) -> Result<Card, Fault> {
-        let other = |words: &str| Fault::Other(words.to_owned());
-        if KERNELS.is_empty() {
-            return Err(other("this build has no kernels for GPUs, because there was no nvcc"));
-        }
         // SAFETY: loading NVIDIA's library runs its constructors, which every program that uses a card does.
         if !unsafe { sys::is_culib_present() } {
-            return Err(other("there is no NVIDIA driver"));
+            return Err(Fault::Other("there is no NVIDIA driver".to_owned()));
         }
         result::init()?;
         let mut version = 0;
@@ -101,11 +112,7 @@ impl Card {
         // SAFETY: the context was just given.
         unsafe { ctx::set_current(context) }?;
         let stream = stream::create(stream::StreamKind::NonBlocking)?;
-        // The driver reads the image as words.
-        let mut words = vec![0u64; KERNELS.len().div_ceil(8)];
-        bytemuck::cast_slice_mut(&mut words)[..KERNELS.len()].copy_from_slice(KERNELS);
-        // SAFETY: the image is whole, carries its own length, and is copied by the call.
-        let module = unsafe { module::load_data(words.as_ptr().cast()) }?;
+        let module = load()?;
         let (kernels, graphs, marks) = (HashMap::new(), HashMap::new(), HashMap::new());
         Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0 })
     }

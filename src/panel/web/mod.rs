@@ -135,6 +135,8 @@ routes! {
     Artist "/api/v1/artifacts"                { get api::artifacts::list }
     Artist "/api/v1/artifacts/layout"         { get api::artifacts::layout }
     Artist "/api/v1/artifacts/zip"            { post api::zip::download }
+    Artist "/api/v1/artifacts/zips"           { post api::zip::choose }
+    Artist "/api/v1/artifacts/zips/{name}"    { get api::zip::of_choice }
     Artist "/api/v1/artifacts/delete"         { post api::artifacts::delete_many }
     Artist "/api/v1/artifacts/restore"        { post api::artifacts::restore_many }
     Artist "/api/v1/artifacts/{id}"           { get api::artifacts::get, delete api::artifacts::delete }

@@ -1,7 +1,7 @@
 //! An artist makes a dataset in a real browser: pictures and an archive dropped, captions by hand that survive a reload and
 //! clash in words, find and replace, buckets, the download; with axe-core, in both themes, at 1440 and 360 pixels.
 
-use super::{Browser, access, admin};
+use super::{Browser, access, admin, downloads::Downloads};
 use crate::{
     datasets::{archive, picture},
     program::Program,
@@ -11,7 +11,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use thirtyfour::Key;
 
@@ -27,19 +27,6 @@ async fn drop_files(b: &Browser, files: &[PathBuf]) {
         }
     }
     b.until("the cover is gone", "return document.querySelector('#dropall').hidden").await;
-}
-
-/// The one finished archive of a folder.
-async fn downloaded(folder: &Path) -> PathBuf {
-    let begin = Instant::now();
-    loop {
-        let files = std::fs::read_dir(folder).unwrap().flatten().map(|f| f.path());
-        if let Some(file) = files.into_iter().find(|f| f.extension().is_some_and(|e| e == "zip")) {
-            return file;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(30), "nothing was downloaded");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Presses the button that begins with these words in the open dialog.
@@ -186,9 +173,7 @@ async fn caption(b: &Browser) {
 async fn a_dataset_from_nothing_to_a_download() {
     let (program, files) = (Program::start(USERS), tempfile::tempdir().unwrap());
     let b = Browser::open(1440, 900).await;
-    let out = files.path().join("out");
-    std::fs::create_dir(&out).unwrap();
-    b.devtools("Browser.setDownloadBehavior", json!({"behavior": "allow", "downloadPath": out})).await;
+    let downloads = Downloads::of(&b).await;
     let still = json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]});
     b.devtools("Emulation.setEmulatedMedia", still).await;
     let axe = access::axe();
@@ -229,7 +214,7 @@ async fn a_dataset_from_nothing_to_a_download() {
     b.screenshot("dataset-dialog-export").await;
     answer(&b, "Download zip").await;
     closed(&b).await;
-    let mut zip = zip::ZipArchive::new(std::fs::File::open(downloaded(&out).await).unwrap()).unwrap();
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(downloads.finished("zip").await).unwrap()).unwrap();
     let mut text = String::new();
     zip.by_name("Grey cats/10_ohwx cat cat/two.txt").unwrap().read_to_string(&mut text).unwrap();
     assert_eq!((zip.len(), text.as_str()), (10, "ohwx cat, a white cat"));

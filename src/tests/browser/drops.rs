@@ -1,13 +1,10 @@
 //! Settings out of picture files, in a real browser: a downloaded file dropped from the desktop fills the form with
 //! every number, so do files of A1111 and SwarmUI, and what is no picture is answered in words. Bar U9.
 
-use super::Browser;
+use super::{Browser, downloads::Downloads};
 use crate::program::Program;
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
 const USERS: &str = "[[user]]\nname = \"Zoe\"\n";
 
@@ -64,19 +61,6 @@ async fn message(b: &Browser) -> String {
     b.text(".toast > span").await
 }
 
-/// The one finished file of a folder.
-async fn downloaded(folder: &Path) -> PathBuf {
-    let begin = Instant::now();
-    loop {
-        let files = std::fs::read_dir(folder).unwrap().flatten().map(|f| f.path());
-        if let Some(file) = files.into_iter().find(|f| f.extension().is_some_and(|e| e == "png")) {
-            return file;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(30), "nothing was downloaded");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// Compares what both sides name; numbers of the recipe are f32 on their way.
 fn assert_same(form: &Value, recipe: &Value) {
     for (name, value) in form.as_object().unwrap() {
@@ -91,9 +75,9 @@ fn assert_same(form: &Value, recipe: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_downloaded_file_fills_the_form_again() {
-    let (program, files) = (Program::start(USERS), tempfile::tempdir().unwrap());
+    let program = Program::start(USERS);
     let b = Browser::open(1440, 900).await;
-    b.devtools("Browser.setDownloadBehavior", json!({"behavior": "allow", "downloadPath": files.path()})).await;
+    let downloads = Downloads::of(&b).await;
     b.pick(&program, "Zoe").await;
     let recipe = json!({"prompt": "a (boat:1.2) on a calm sea, Nebel", "negative_prompt": "fog, night", "width": 192, "height": 128,
         "steps": 3, "guidance": 4.5, "sampler": "ddim", "eta": 0.35, "guidance_rescale": 0.25, "clip_skip": 2,
@@ -106,7 +90,7 @@ async fn a_downloaded_file_fills_the_form_again() {
     b.until("the picture is there", "return document.querySelectorAll('#latest li[data-id]').length === 1").await;
     b.studio_is("idle").await;
     b.click("#download").await;
-    let file = downloaded(files.path()).await;
+    let file = downloads.finished("png").await;
     b.run("localStorage.clear(); return true").await;
     b.go(&program.at("/studio")).await;
     b.until("the form is fresh", "return document.querySelector('#prompt').value === ''").await;

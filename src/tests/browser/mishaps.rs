@@ -1,7 +1,7 @@
 //! What goes wrong under an artist's hands: lost answers, outages, refusals, tabs that were out of sight, keys that are held.
 //! Nothing is lost, doubled or told that is not so. Knows pages only as a person does, and what goes between them and the panel.
 
-use super::Browser;
+use super::{Browser, downloads::Downloads};
 use crate::program::Program;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -251,6 +251,35 @@ async fn what_is_deleted_is_what_was_seen_also_where_the_answer_is_lost() {
     assert_eq!((b.count("#tiles li").await, b.count(".toast[role=alert]").await), (2, 0));
     b.click(".toast .btn:not(.btn--icon)").await;
     b.until("it is back", &tiles(3)).await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chosen_pictures_come_as_one_file_of_the_browsers_own() {
+    let program = Program::start(USERS);
+    let b = gallery_of_three(&program).await;
+    let downloads = Downloads::of(&b).await;
+    press(&b, "a", true, 0).await;
+    says(&b, "#selected", "3 selected").await;
+    // One of them goes meanwhile, and the page is told in time: nobody is led to an address that has nothing.
+    let gone = "return fetch('/api/v1/artifacts').then(r => r.json()).then(list => fetch('/api/v1/artifacts/' + list.items[0].id, \
+                {method: 'DELETE'})).then(r => r.status)";
+    assert_eq!(b.run(gone).await, json!(204));
+    b.click("#zip").await;
+    says(&b, ".toast", "One of these pictures is gone").await;
+    b.go(&program.at("/gallery")).await;
+    b.until("two are left", &tiles(2)).await;
+    press(&b, "a", true, 0).await;
+    says(&b, "#selected", "2 selected").await;
+    b.click("#zip").await;
+    let file = downloads.finished("zip").await;
+    assert_eq!(file.file_name().unwrap(), "easel-2-pictures.zip");
+    let archive = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
+    let mut names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    names.sort_unstable();
+    assert!(matches!(&names[..], [first, second] if first.starts_with("001-") && second.starts_with("002-")), "{names:?}");
+    let complaints = b.complaints().await;
+    assert!(complaints.iter().all(|c| c.contains("status of 409")), "{complaints:?}");
     b.close().await;
 }
 

@@ -6,6 +6,7 @@ mod admin;
 mod comfy;
 mod datasets;
 mod doors;
+mod downloads;
 mod drops;
 mod gate;
 mod haste;

@@ -97,7 +97,7 @@ pub(crate) fn studio(folder: &Path, env: &[(&str, &str)]) -> Program {
 }
 
 /// A card of so many bytes, as the folder that it is, and where the library lies that tells of it.
-fn card(folder: &Path, bytes: u64) -> (PathBuf, PathBuf) {
+pub(crate) fn card(folder: &Path, bytes: u64) -> (PathBuf, PathBuf) {
     let (card, library) = (folder.join("card"), folder.join("driver"));
     fs::create_dir_all(&card).unwrap();
     fs::create_dir_all(&library).unwrap();

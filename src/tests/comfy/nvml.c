@@ -1,5 +1,6 @@
 /* The few functions of NVIDIA's management library that Easel calls, over one card that is a folder: CARD_DOUBLE names it.
- * Its file `total` says how many bytes the card has, and each file PID how many that process holds, while it lives. */
+ * Its file `total` says how many bytes the card has, and each file PID how many that process holds, while it lives. `percent`,
+ * `celsius`, `milliwatts` and `slowed` (the library's bits) are told where they are there. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,12 @@
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7 };
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } Memory;
 typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; } Process;
+
+static int is_there(const char *name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", getenv("CARD_DOUBLE"), name);
+  return access(path, F_OK) == 0;
+}
 
 static unsigned long long number(const char *name) {
   char path[4096];
@@ -57,6 +64,27 @@ int nvmlDeviceGetMemoryInfo_v2(void *device, Memory *memory) {
   for (unsigned i = 0; i < count && i < 64; i++) memory->used += all[i].used;
   memory->free = memory->total - memory->used;
   return SUCCESS;
+}
+/* The share of its time that the memory is busy is never told apart. */
+int nvmlDeviceGetUtilizationRates(void *device, unsigned *rates) {
+  (void)device;
+  rates[0] = rates[1] = (unsigned)number("percent");
+  return is_there("percent") ? SUCCESS : NOT_SUPPORTED;
+}
+int nvmlDeviceGetTemperature(void *device, int sensor, unsigned *celsius) {
+  (void)device, (void)sensor;
+  *celsius = (unsigned)number("celsius");
+  return is_there("celsius") ? SUCCESS : NOT_SUPPORTED;
+}
+int nvmlDeviceGetPowerUsage(void *device, unsigned *milliwatts) {
+  (void)device;
+  *milliwatts = (unsigned)number("milliwatts");
+  return is_there("milliwatts") ? SUCCESS : NOT_SUPPORTED;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *reasons) {
+  (void)device;
+  *reasons = number("slowed");
+  return is_there("slowed") ? SUCCESS : NOT_SUPPORTED;
 }
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, Process *into) {
   (void)device;

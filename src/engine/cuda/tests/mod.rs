@@ -5,6 +5,8 @@ mod double;
 mod host;
 mod kernels;
 mod order;
+#[cfg(feature = "cuda")]
+mod played;
 mod whole;
 
 use super::driver::Driver;

@@ -6,10 +6,11 @@ use super::{
     double::{Double, Kernels},
 };
 use crate::{
-    Gray8, Inputs, Pipeline as _, Rgb8,
+    EngineError, Gray8, Inputs, Picture, Pipeline as _, Rgb8,
     cuda::{CudaBackend, driver::Driver, element::Element},
     device::trial,
     golden::{Case, Reference, committed, stable_diffusion},
+    ops::Backend,
     pipelines::stable_diffusion::{Parts, StableDiffusion},
     weights::folder::Folder,
 };
@@ -17,14 +18,14 @@ use protocol::{NoGpu, Recipe};
 use std::{ops::ControlFlow, path::Path};
 
 /// A folder with the recording of a family, and its model in `pipeline/`.
-fn materialised(family: &str) -> tempfile::TempDir {
+pub(super) fn materialised(family: &str) -> tempfile::TempDir {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let to = tempfile::tempdir().unwrap();
     committed::materialise(&tests.join("golden").join(family), &tests.join("text"), to.path()).unwrap();
     to
 }
 
-fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case> {
+pub(super) fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) -> Vec<Case> {
     let to = materialised(family);
     let backend = CudaBackend::new(driver, element);
     let found = stable_diffusion::check(to.path(), &Reference::read(to.path()).unwrap(), Box::new(backend), element).unwrap();
@@ -93,16 +94,19 @@ fn half_types_are_as_near_as_the_references_own() {
 }
 
 /// A picture by the model of a folder, which is loaded for it and forgotten after it, as jobs that alternate between models have it.
-fn picture_of(folder: &Path, driver: Box<dyn Driver>) {
-    let parts = Parts::of_folder(&Folder::Disk(folder.join("pipeline"))).unwrap();
-    let backend = Box::new(CudaBackend::new(driver, Element::F16));
-    let mut model = StableDiffusion::load(parts, backend, &mut |_, _| ControlFlow::Continue(())).unwrap();
+pub(super) fn try_picture_of(folder: &Path, backend: Box<dyn Backend>) -> Result<Vec<Picture>, EngineError> {
+    let parts = Parts::of_folder(&Folder::Disk(folder.join("pipeline")))?;
+    let mut model = StableDiffusion::load(parts, backend, &mut |_, _| ControlFlow::Continue(()))?;
     let recipe = Recipe { width: 40, height: 56, steps: 2, strength: Some(1.0), ..Recipe::example() };
     let image = Rgb8 { width: 40, height: 56, data: vec![99; 3 * 40 * 56] };
     let mask = Gray8 { width: 40, height: 56, data: vec![255; 40 * 56] };
     let inputs = Inputs { image: Some(image), mask: Some(mask) };
-    let pictures = model.generate(&recipe, &inputs, &mut |_| ControlFlow::Continue(())).unwrap();
-    assert_eq!(pictures.len(), 1);
+    model.generate(&recipe, &inputs, &mut |_| ControlFlow::Continue(()))
+}
+
+fn picture_of(folder: &Path, driver: Box<dyn Driver>) {
+    let backend = Box::new(CudaBackend::new(driver, Element::F16));
+    assert_eq!(try_picture_of(folder, backend).unwrap().len(), 1);
 }
 
 /// A hundred of them leave the card as it was.

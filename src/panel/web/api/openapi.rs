@@ -24,7 +24,7 @@ use utoipa::{
     paths(
         jobs::submit, jobs::list, jobs::get, jobs::cancel, jobs::again, events::of_all, events::of_job, uploads::begin,
         uploads::piece, uploads::offset, uploads::file, artifacts::list, artifacts::layout, artifacts::get, artifacts::file, artifacts::thumb, artifacts::keep_still, artifacts::workflow,
-        artifacts::delete, artifacts::restore, artifacts::delete_many, artifacts::restore_many, zip::download, models::list, models::tokens, models::estimate, inspect::inspect,
+        artifacts::delete, artifacts::restore, artifacts::delete_many, artifacts::restore_many, zip::download, zip::choose, zip::of_choice, models::list, models::tokens, models::estimate, inspect::inspect,
         me::me, notices::list, notices::keep, health::healthz, health::readyz, sessions::list, sessions::get, sessions::open, sessions::end,
         transcripts::get, terminal::attach, tools::list, tools::get, tools::choices, tools::install, tools::update, tools::go_back,
         tool_scripts::get, tool_scripts::accept, boot::get, boot::sync, boot::history, boot::go_to, boot::rewritten, boot::pin, containers::get, containers::shell,

@@ -1,0 +1,173 @@
+//! `card.rs` against a driver that is played on this host: its calls, handles, captures, copies and refusals, as far as NVIDIA's
+//! documents tell them. In a process of its own for each part, because a process finds one driver once and for all.
+
+use super::{card, whole};
+use crate::{
+    EngineError,
+    cuda::{card::Card, driver::Driver as _, element::Element},
+    device::{Choice, Device},
+};
+use protocol::{DeviceWish, NoGpu};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// Tells a process that it is one of a test.
+const PART: &str = "PLAYED_PART";
+/// The folder that is the card.
+const CARD: &str = "CARD_DOUBLE";
+
+fn cxx() -> Command {
+    #[allow(clippy::disallowed_methods, reason = "a compiler, for a test")]
+    Command::new("c++")
+}
+
+/// The folder of the played driver, compiled once for all tests.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/kernels/host/driver.cc");
+        let mut command = cxx();
+        command.args(["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]);
+        let done = command.args(["-Wl,-soname,libcuda.so.1", "-o"]).arg(folder.join("libcuda.so")).arg(source).output();
+        let done = done.expect("these tests need a C++ compiler called c++ (Debian: g++)");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        folder
+    })
+}
+
+/// Runs a part in a process that has the played driver and a card with these files; what it said.
+#[allow(clippy::disallowed_methods, reason = "this test's own program, as another process")]
+fn with_card(part: &str, files: &[(&str, &str)]) -> String {
+    let card = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(card.path().join(name), text).unwrap();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "cuda::tests::played::a_part_of_the_tests_below", "--nocapture"]);
+    command.env("LD_LIBRARY_PATH", folder()).env(PART, part).env(CARD, card.path());
+    let done = command.output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && said.contains("1 passed"), "{part}: {said}");
+    said
+}
+
+/// Does nothing where it is not asked for a part.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "which part it is, the test that started it says by its environment")]
+fn a_part_of_the_tests_below() {
+    let said = |name: &str| std::env::var(name).unwrap_or_default();
+    match said(PART).as_str() {
+        "" => {}
+        "computes" => computes(),
+        "counts" => counts(),
+        "refuses" => println!("{}", refusal(DeviceWish::Auto)),
+        "fills" => fills(Path::new(&said(CARD))),
+        "fails" => fails(Path::new(&said(CARD))),
+        other => panic!("there is no part {other}"),
+    }
+}
+
+fn lost(why: &str) -> ! {
+    panic!("{why}")
+}
+
+fn choose(wish: DeviceWish) -> Result<Choice, EngineError> {
+    Device::choose(wish, Element::F16, 1, lost)
+}
+
+/// Why no GPU is taken.
+fn refusal(wish: DeviceWish) -> NoGpu {
+    let Choice { device, no_gpu } = choose(wish).unwrap();
+    assert_eq!(device.to_string(), "CPU, 1 core");
+    no_gpu.unwrap()
+}
+
+fn free() -> u64 {
+    Card::open(0).unwrap().memory().unwrap().free
+}
+
+fn computes() {
+    let before = free();
+    let Choice { device, no_gpu } = choose(DeviceWish::Auto).unwrap();
+    assert_eq!((device.to_string().as_str(), no_gpu), ("Played GPU 0, f16", None));
+    for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F32) {
+        assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
+    }
+    assert_eq!(free(), before, "all was given back");
+}
+
+/// The trial, and a whole recording with graphs, copies and marks.
+#[test]
+fn a_card_computes_what_the_reference_does() {
+    with_card("computes", &[]);
+}
+
+fn counts() {
+    for number in 0..3 {
+        assert_eq!(Card::open(number).unwrap().name(), format!("Played GPU {number}"));
+    }
+    let none = Card::open(3).unwrap_err().to_string();
+    assert!(none.contains("no GPU 3") && none.contains("there are 3"), "{none}");
+}
+
+#[test]
+fn cards_are_counted_by_the_bus_and_not_as_the_driver_counts() {
+    with_card("counts", &[("count", "3")]);
+}
+
+#[test]
+fn what_keeps_a_card_from_being_used_is_said() {
+    let said = with_card("refuses", &[("version", "12080")]);
+    assert!(said.contains("made for CUDA 12.8") && said.contains("driver 580"), "{said}");
+    let said = with_card("refuses", &[("exclusive", "")]);
+    assert!(said.contains("another program has the GPU for itself"), "{said}");
+    let said = with_card("refuses", &[("count", "0")]);
+    assert!(said.contains("there is no GPU 0; there are 0"), "{said}");
+}
+
+fn fills(card: &Path) {
+    // Whoever started this lives as long as it.
+    let others_hold = |bytes: u64| {
+        let other = std::os::unix::process::parent_id();
+        std::fs::write(card.join(other.to_string()), bytes.to_string()).unwrap();
+    };
+    others_hold(1 << 30);
+    assert_eq!(refusal(DeviceWish::Auto), NoGpu::Taken("No GPU is used: the GPU's memory is full.".into()));
+    let problem = choose(DeviceWish::Gpu(0)).unwrap_err();
+    assert!(problem.problem().unwrap().remedy.starts_with("End what has the GPU"), "{problem:?}");
+    others_hold(1_000_000_000);
+    let device = choose(DeviceWish::Auto).unwrap().device;
+    // There is room for a context and for little else.
+    others_hold((1 << 30) - (16 << 20) - 100_000);
+    let folder = whole::materialised("sd15-inpaint");
+    let full = whole::try_picture_of(folder.path(), device.backend().unwrap()).unwrap_err();
+    let EngineError::GpuFull(problem) = &full else { panic!("{full}") };
+    assert!(problem.what.contains("of the GPU's memory") && problem.what.contains("1.1 GB are free"), "{problem:?}");
+    others_hold(0);
+    whole::try_picture_of(folder.path(), device.backend().unwrap()).unwrap();
+}
+
+#[test]
+fn a_card_that_others_fill_is_refused_with_numbers_and_used_once_it_has_room() {
+    with_card("fills", &[]);
+}
+
+fn fails(card: &Path) {
+    let device = choose(DeviceWish::Auto).unwrap().device;
+    let (folder, backend) = (whole::materialised("sd15-inpaint"), device.backend().unwrap());
+    std::fs::write(card.join("fault"), "").unwrap();
+    let run = std::panic::AssertUnwindSafe(|| whole::try_picture_of(folder.path(), backend).map(drop));
+    let why = *std::panic::catch_unwind(run).unwrap_err().downcast::<String>().unwrap();
+    assert!(why.contains("an illegal memory access was encountered"), "{why}");
+    std::fs::remove_file(card.join("fault")).unwrap();
+    assert!(matches!(refusal(DeviceWish::Auto), NoGpu::Unusable(_)), "only another process has the card again");
+}
+
+#[test]
+fn a_card_that_fails_in_a_run_is_lost_to_its_process() {
+    with_card("fails", &[]);
+}
