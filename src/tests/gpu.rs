@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Bytes of the card.
-const TOTAL: u64 = 4_000_000_000;
+pub(crate) const TOTAL: u64 = 4_000_000_000;
 /// What a run of the tool holds: all but what a context needs.
 const HELD: u64 = TOTAL - 17_000_000;
 /// A picture takes seconds, and beside other tests longer.
@@ -36,15 +36,16 @@ fn driver() -> &'static Path {
 }
 
 /// A studio with a card, a tool and a tiny model.
-struct Studio {
-    program: Program,
-    card: PathBuf,
+pub(crate) struct Studio {
+    pub(crate) program: Program,
+    /// The folder that is the card.
+    pub(crate) card: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Studio {
     /// `held`: bytes of the card that this test holds when the program starts.
-    fn start(held: u64) -> Studio {
+    pub(crate) fn start(held: u64) -> Studio {
         let folder = tempfile::tempdir().unwrap();
         let (card, library) = comfy::card(folder.path(), TOTAL);
         fs::copy(driver(), library.join("libcuda.so")).unwrap();
@@ -87,7 +88,7 @@ impl Studio {
 }
 
 /// What this process holds of the card, as far as the doubles are concerned.
-fn hold(card: &Path, bytes: u64) {
+pub(crate) fn hold(card: &Path, bytes: u64) {
     fs::write(card.join(std::process::id().to_string()), bytes.to_string()).unwrap();
 }
 

@@ -9,6 +9,7 @@ mod doors;
 mod downloads;
 mod drops;
 mod gate;
+mod gpu;
 mod haste;
 mod jupyter;
 mod mishaps;
