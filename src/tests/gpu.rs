@@ -77,7 +77,7 @@ impl Studio {
         }
     }
 
-    async fn on_gpu(&self, admin: &Guest) -> Value {
+    pub(crate) async fn on_gpu(&self, admin: &Guest) -> Value {
         self.engine(admin, "on the GPU", |e| e["status"] == "ready" && e["device"] == "Played GPU 0, f16").await
     }
 

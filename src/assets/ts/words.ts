@@ -74,3 +74,6 @@ export function moment(time: Date, now = new Date()): string {
 
 export const hour = (time: Date): string => hourOfDay.format(time);
 export const month = (time: Date): string => monthName.format(time);
+
+/** A sentence begins with a capital letter. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

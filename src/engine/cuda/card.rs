@@ -106,13 +106,23 @@ impl Card {
             )));
         }
         let device = on_bus(number)?;
-        let name = device::get_name(device)?;
-        // SAFETY: the device was just given. Whatever fails from here on leaves a context that the process's end takes.
+        // SAFETY: the device was just given.
         let context = unsafe { primary_ctx::retain(device) }?;
-        // SAFETY: the context was just given.
+        Card::within(device, context).inspect_err(|_| {
+            // An engine that goes on without the card must hold none of its memory.
+            // SAFETY: the context was retained here, and nobody else has it from here.
+            let _ = unsafe { primary_ctx::release(device) };
+        })
+    }
+
+    /// The card whose context this is.
+    fn within(device: sys::CUdevice, context: sys::CUcontext) -> Result<Card, Fault> {
+        let name = device::get_name(device)?;
+        // SAFETY: the context is retained by whoever calls.
         unsafe { ctx::set_current(context) }?;
-        let stream = stream::create(stream::StreamKind::NonBlocking)?;
+        // Before the stream: where there are no kernels, nothing is left but the context.
         let module = load()?;
+        let stream = stream::create(stream::StreamKind::NonBlocking)?;
         let (kernels, graphs, marks) = (HashMap::new(), HashMap::new(), HashMap::new());
         Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0 })
     }

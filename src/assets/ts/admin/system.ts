@@ -4,7 +4,7 @@
 import { get, send, wordsOf } from "../api";
 import { all, byId, embedded, make, setText, setVar } from "../dom";
 import { NOT_LOADED, toast } from "../toasts";
-import { bytes, count, duration, moment, plural, running } from "../words";
+import { bytes, capital, count, duration, moment, plural, running } from "../words";
 import type { Chart, Series } from "./chart";
 import { status, type Mark } from "../status";
 import { whileSeen } from "../live";
@@ -26,6 +26,8 @@ interface Gpu {
   celsius: number | null;
   watts: number | null;
   slowed: string[];
+  /** Bytes by process. */
+  holders: Record<string, number>;
 }
 interface Tree {
   name: string;
@@ -89,6 +91,8 @@ interface State {
 
 const EVERY_MS = 2_000;
 const MINUTE_MS = 60_000;
+/** Less of a GPU's memory is the driver's own, in bytes. */
+const CRUMBS = 64_000_000;
 const HOUR = 60;
 const DAY = 1_440;
 let again: () => Promise<void> = async () => {};
@@ -100,6 +104,17 @@ interface Gauge {
   meta: string;
   values: number[];
   accent: boolean;
+}
+
+/** Who holds how much of the GPUs' memory. */
+function holders({ processes, gpus }: State["now"], used: number): string {
+  const own = processes.filter((p) => p.gpu_memory > 0);
+  const told = gpus.flatMap((g) => Object.values(g.holders)).reduce((sum, b) => sum + b, 0);
+  const others = told - own.reduce((sum, p) => sum + p.gpu_memory, 0);
+  const list = own.map((p) => `${p.name} ${bytes(p.gpu_memory)}`);
+  if (others > CRUMBS) list.push(`other programs ${bytes(others)}`);
+  if (list.length > 0) return capital(list.join(", "));
+  return used > CRUMBS ? "The driver does not tell who holds it" : "Nobody holds any";
 }
 
 function gauges(state: State): Gauge[] {
@@ -115,9 +130,7 @@ function gauges(state: State): Gauge[] {
     list.push({ title, big: `${busiest}`, small: "%", meta: heat.filter((h) => h !== null).join(", "), values: line((s) => s.gpu), accent: true });
     const used = gpus.reduce((sum, g) => sum + g.memory_used, 0);
     const total = gpus.reduce((sum, g) => sum + g.memory_total, 0);
-    const holders = state.now.processes.filter((p) => p.gpu_memory > 0).map((p) => `${p.name} ${bytes(p.gpu_memory)}`);
-    const meta = holders.length > 0 ? holders.join(", ") : "The driver does not tell who holds it";
-    list.push({ title: "GPU memory", big: bytes(used), small: `of ${bytes(total)}`, meta, values: line((s) => s.gpu_memory), accent: true });
+    list.push({ title: "GPU memory", big: bytes(used), small: `of ${bytes(total)}`, meta: holders(state.now, used), values: line((s) => s.gpu_memory), accent: true });
   } else {
     list.push({ title: "GPU", big: "None", small: "", meta: no_gpus ?? "", values: [], accent: false });
   }
@@ -222,7 +235,7 @@ function engineRow(engine: NamedEngine): HTMLElement {
   return make(
     "tr",
     {},
-    cell(null, "wrap", make("b", {}, engine.name), " ", status(...mark), notes ? make("p", { class: "meta" }, notes) : null),
+    cell(null, "wide wrap", make("b", {}, engine.name), " ", status(...mark), notes ? make("p", { class: "meta" }, notes) : null),
     cell("Computes on", "wrap", engine.device || "–"),
     cell("Model in memory", "wrap", engine.loaded ?? "–"),
     cell(null, "wide", make("div", { class: "row end" }, button)),

@@ -3,7 +3,7 @@
 
 import { all, byId, make, setText, setVar } from "../dom";
 import type { Model } from "../types";
-import { bytes, duration, hour, ordinal } from "../words";
+import { bytes, capital, duration, hour, ordinal } from "../words";
 import { altOf, factsOf, troubleText } from "./facts";
 import { placeInLine, type LiveJob, type Picture } from "./jobs";
 import { created } from "../types";
@@ -15,8 +15,6 @@ export type View =
   | { kind: "picture"; picture: Picture; of: number }
   | { kind: "job"; job: LiveJob }
   | { kind: "mask"; url: string; width: number; height: number };
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export class Stage {
   private readonly studio = byId("main");

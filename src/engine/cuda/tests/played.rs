@@ -65,6 +65,7 @@ fn a_part_of_the_tests_below() {
         "computes" => computes(),
         "counts" => counts(),
         "refuses" => println!("{}", refusal(DeviceWish::Auto)),
+        "has no image" => has_no_image(Path::new(&said(CARD))),
         "fills" => fills(Path::new(&said(CARD))),
         "fails" => fails(Path::new(&said(CARD))),
         other => panic!("there is no part {other}"),
@@ -127,6 +128,18 @@ fn what_keeps_a_card_from_being_used_is_said() {
     assert!(said.contains("another program has the GPU for itself"), "{said}");
     let said = with_card("refuses", &[("count", "0")]);
     assert!(said.contains("there is no GPU 0; there are 0"), "{said}");
+}
+
+fn has_no_image(card: &Path) {
+    let NoGpu::Unusable(why) = refusal(DeviceWish::Auto) else { panic!("others have it") };
+    assert!(why.contains("no nvcc") || why.contains("image is invalid"), "{why}");
+    let held = std::fs::read_to_string(card.join(std::process::id().to_string())).unwrap();
+    assert_eq!(held, "0", "who goes on without the card holds none of it");
+}
+
+#[test]
+fn without_kernels_for_it_a_card_is_left_alone() {
+    with_card("has no image", &[("imageless", "")]);
 }
 
 fn fills(card: &Path) {

@@ -13,6 +13,7 @@
 //   version    of CUDA, as drivers say it (13000)
 //   fault      while it is there, kernels meet an illegal address
 //   exclusive  another program has the cards for itself
+//   imageless  no image is taken for one
 //
 // Like a card it does what it is sent later: when somebody waits for it, and one thing with each question whether it is done.
 #include "../kernels.cu"
@@ -31,7 +32,7 @@ namespace {
 
 typedef int Result;
 constexpr Result SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, DEVICE_UNAVAILABLE = 46, INVALID_DEVICE = 101,
-                 INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
+                 INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
                  CAPTURE_UNSUPPORTED = 900;
 constexpr int PCI_BUS = 33, PCI_SLOT = 34, PCI_DOMAIN = 50;
 constexpr u64 ALIGN = 256;
@@ -228,6 +229,7 @@ Result cuDriverGetVersion(int* version) {
 Result cuGetErrorString(Result error, const char** words) {
     switch (error) {
         case OUT_OF_MEMORY: *words = "out of memory"; break;
+        case INVALID_IMAGE: *words = "device kernel image is invalid"; break;
         case INVALID_CONTEXT: *words = "invalid device context"; break;
         case INVALID_HANDLE: *words = "invalid resource handle"; break;
         case NOT_FOUND: *words = "named symbol not found"; break;
@@ -414,6 +416,9 @@ Result cuMemcpyDtoHAsync_v2(void* to, u64 from, size_t bytes, void* stream) {
 
 Result cuModuleLoadData(void** module, const void*) {
     HERE(card)
+    if (is_there("imageless")) {
+        return INVALID_IMAGE;
+    }
     // The image is for cards; the kernels are this file's own.
     *module = new int(card->ordinal);
     modules.insert(*module);
