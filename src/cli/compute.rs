@@ -1,7 +1,7 @@
 //! The flags of what computes: on which device, with how many threads. Knows no model.
 
 use super::{Exit, Failure};
-use engine::device::{Choice, Device, Element, Lost};
+use engine::device::{Choice, Device, Element, Library, Lost};
 use protocol::DeviceWish;
 
 /// Flags of every subcommand that runs models in this process.
@@ -13,19 +13,27 @@ pub(crate) struct Compute {
     /// Threads of the CPU; 0 takes one for each core
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
+    /// Leave NVIDIA's cuBLASLt alone: a GPU's linear layers are the engine's own kernels'
+    #[arg(long)]
+    no_cublaslt: bool,
 }
 
 impl Compute {
     /// The device that is wished for. `lost` is what happens when a GPU fails later.
     pub(crate) fn choose(&self, element: Element, lost: Lost) -> Result<Choice, Failure> {
         let threads = if self.threads > 0 { self.threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
-        let why = match Device::choose(self.device, element, threads, lost) {
+        let why = match Device::choose(self.device, element, library(!self.no_cublaslt), threads, lost) {
             Ok(choice) => return Ok(choice),
             Err(why) => why,
         };
         let why = why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy));
         Err(Failure { exit: Exit::Failed, why: anyhow::anyhow!("{why}") })
     }
+}
+
+/// Whether cuBLASLt may be used, as a setting or a flag has it.
+pub(crate) fn library(may: bool) -> Library {
+    if may { Library::Auto } else { Library::Off }
 }
 
 /// A GPU that fails in a program that somebody started by hand ends it.

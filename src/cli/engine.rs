@@ -30,6 +30,9 @@ pub(crate) fn run(shared: &Shared, args: Args) -> Result<Exit, Failure> {
     if let Some(why) = &no_gpu {
         tracing::info!("models run on the CPU. {why}");
     }
+    if let Some(why) = device.no_library() {
+        tracing::info!("the GPU's linear layers are the engine's own kernels'. {why}");
+    }
     let (models, idle) = (shared.load()?.data.join("models"), Duration::from_secs(args.idle_s));
     let settings = Settings { models, idle, device, no_gpu };
     engine::serve::serve(stream, settings)?;

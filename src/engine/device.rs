@@ -21,11 +21,22 @@ use std::fmt;
 /// one: activations of these families stay far below its largest number, 65,504.
 pub const USUAL: Element = Element::F16;
 
+/// Whether a GPU's linear layers may be those of NVIDIA's cuBLASLt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Library {
+    /// Where the machine has it, and it computes right.
+    #[default]
+    Auto,
+    /// Never: the engine's own kernels do them.
+    Off,
+}
+
 /// Where models run.
 #[derive(Clone, Debug)]
 pub struct Device {
     kind: Kind,
     words: String,
+    no_library: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +48,7 @@ enum Kind {
     Gpu {
         number: u32,
         element: Element,
+        library: Library,
         lost: Lost,
     },
 }
@@ -54,18 +66,29 @@ impl Device {
     /// A CPU of so many threads.
     pub fn cpu(threads: usize) -> Device {
         let words = format!("CPU, {threads} {}", if threads == 1 { "core" } else { "cores" });
-        Device { kind: Kind::Cpu { threads }, words }
+        Device { kind: Kind::Cpu { threads }, words, no_library: None }
+    }
+
+    /// Why a GPU's linear layers are the engine's own kernels' and what to do, where they could be a library's.
+    pub fn no_library(&self) -> Option<&str> {
+        self.no_library.as_deref()
     }
 
     /// Finds the device that is wished for; a GPU keeps `element`s, and has to give the CPU's results in a short trial.
     ///
     /// # Errors
     /// [`EngineError::Other`] where a GPU is wished for by its number, and is not there or does not work.
-    pub fn choose(wish: DeviceWish, element: Element, threads: usize, lost: Lost) -> Result<Choice, EngineError> {
+    pub fn choose(
+        wish: DeviceWish,
+        element: Element,
+        library: Library,
+        threads: usize,
+        lost: Lost,
+    ) -> Result<Choice, EngineError> {
         let found = match wish {
             DeviceWish::Cpu => return Ok(Choice { device: Device::cpu(threads), no_gpu: None }),
-            DeviceWish::Auto => Device::gpu(0, element, lost),
-            DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) => Device::gpu(number, element, lost),
+            DeviceWish::Auto => Device::gpu(0, element, library, lost),
+            DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) => Device::gpu(number, element, library, lost),
         };
         match found {
             Ok(device) => Ok(Choice { device, no_gpu: None }),
@@ -82,16 +105,30 @@ impl Device {
         }
     }
 
-    /// GPU `number`, tried; or why not.
+    /// GPU `number`, tried; or why not. What fails with the library is tried again without it.
     #[cfg(feature = "cuda")]
-    fn gpu(number: u32, element: Element, lost: Lost) -> Result<Device, NoGpu> {
-        let mut backend = open(number, element)?;
-        trial::run(&mut backend)?;
-        Ok(Device { kind: Kind::Gpu { number, element, lost }, words: backend.device() })
+    fn gpu(number: u32, element: Element, library: Library, lost: Lost) -> Result<Device, NoGpu> {
+        let mut backend = open(number, element, library)?;
+        let with = backend.library();
+        match trial::run(&mut backend) {
+            Ok(()) => {
+                let no_library = with.and_then(Result::err).filter(|_| library == Library::Auto);
+                Ok(Device { kind: Kind::Gpu { number, element, library, lost }, words: backend.device(), no_library })
+            }
+            Err(NoGpu::Unusable(why)) if matches!(with, Some(Ok(_))) => {
+                drop(backend);
+                let name = with.and_then(Result::ok).unwrap_or_default();
+                // Where it fails again, the library was not what is wrong, or the process has lost the card for good.
+                let device = Device::gpu(number, element, Library::Off, lost).map_err(|_| NoGpu::Unusable(why.clone()))?;
+                let no_library = Some(format!("{name} is not used, because the GPU passes its trial only without: {why}"));
+                Ok(Device { no_library, ..device })
+            }
+            Err(why) => Err(why),
+        }
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn gpu(_: u32, _: Element, _: Lost) -> Result<Device, NoGpu> {
+    fn gpu(_: u32, _: Element, _: Library, _: Lost) -> Result<Device, NoGpu> {
         Err(NoGpu::Unusable("This program was built without support for GPUs.".into()))
     }
 
@@ -112,7 +149,7 @@ impl Device {
         match self.kind {
             Kind::Cpu { threads } => Ok(Box::new(CpuBackend::new(threads))),
             #[cfg(feature = "cuda")]
-            Kind::Gpu { number, element, lost } => match open(number, element) {
+            Kind::Gpu { number, element, library, lost } => match open(number, element, library) {
                 Ok(backend) => Ok(Box::new(backend.when_lost(lost))),
                 Err(why @ NoGpu::Taken(_)) => {
                     Err(EngineError::GpuFull(Problem::new(why.to_string()).remedy("End what has the GPU.")))
@@ -127,8 +164,11 @@ impl Device {
 
 /// GPU `number`, or why there is none.
 #[cfg(feature = "cuda")]
-fn open(number: u32, element: Element) -> Result<CudaBackend, NoGpu> {
-    let card = Card::open(number).map_err(refusal)?;
+fn open(number: u32, element: Element, library: Library) -> Result<CudaBackend, NoGpu> {
+    let mut card = Card::open(number).map_err(refusal)?;
+    if library == Library::Off {
+        card = card.without_library("cuBLASLt was left alone, as asked");
+    }
     Ok(CudaBackend::new(Box::new(card), element))
 }
 
@@ -142,7 +182,7 @@ fn refusal(fault: Fault) -> NoGpu {
     }
 }
 
-/// "CPU, 2 cores"; "NVIDIA H100, f16".
+/// "CPU, 2 cores"; "NVIDIA H100, f16, cuBLASLt 13.1".
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words)
@@ -160,7 +200,7 @@ mod tests {
     /// Whatever this machine has: a device, and a reason where it is no GPU.
     #[test]
     fn without_a_gpu_the_cpu_is_taken_and_the_reason_told() {
-        let choice = Device::choose(DeviceWish::Auto, USUAL, 3, lost).unwrap();
+        let choice = Device::choose(DeviceWish::Auto, USUAL, Library::Auto, 3, lost).unwrap();
         match &choice.no_gpu {
             Some(why) => {
                 assert_eq!(choice.device.to_string(), "CPU, 3 cores");
@@ -169,9 +209,9 @@ mod tests {
             None => assert!(!choice.device.to_string().starts_with("CPU")),
         }
         choice.device.backend().unwrap();
-        assert!(Device::choose(DeviceWish::Cpu, USUAL, 1, lost).unwrap().no_gpu.is_none());
-        assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, 1, lost).unwrap().no_gpu.is_some());
-        let refused = Device::choose(DeviceWish::Gpu(99), USUAL, 1, lost).unwrap_err();
+        assert!(Device::choose(DeviceWish::Cpu, USUAL, Library::Auto, 1, lost).unwrap().no_gpu.is_none());
+        assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, Library::Auto, 1, lost).unwrap().no_gpu.is_some());
+        let refused = Device::choose(DeviceWish::Gpu(99), USUAL, Library::Auto, 1, lost).unwrap_err();
         assert!(refused.problem().unwrap().what.contains("gpu:99"), "{refused}");
     }
 

@@ -48,6 +48,8 @@ pub struct Config {
     pub engine_device: EngineDevices,
     /// Threads of the engine's CPU backend; 0 takes one for each core. Several engines on the CPU share them.
     pub engine_threads: usize,
+    /// On a GPU, linear layers are NVIDIA's cuBLASLt's where the machine has it.
+    pub engine_cublaslt: bool,
     /// The program that is started as engine, with the argument `engine`: this very file, but in tests.
     pub engine_program: PathBuf,
     /// Serves the front end from this folder instead of the one inside the binary.
@@ -151,6 +153,7 @@ struct Raw {
     engine_idle_s: u64,
     engine_device: String,
     engine_threads: usize,
+    engine_cublaslt: bool,
     private_downloads: bool,
     containers: String,
     idle_stop_min: u64,
@@ -164,7 +167,7 @@ struct Raw {
 }
 
 /// Every key, and whether its value is text (so that `EASEL_DATA=2024` stays a folder's name).
-const KEYS: [(&str, bool); 19] = [
+const KEYS: [(&str, bool); 20] = [
     ("data", true),
     ("users", true),
     ("bind", true),
@@ -175,6 +178,7 @@ const KEYS: [(&str, bool); 19] = [
     ("engine_idle_s", false),
     ("engine_device", true),
     ("engine_threads", false),
+    ("engine_cublaslt", false),
     ("private_downloads", false),
     ("containers", true),
     ("idle_stop_min", false),
@@ -245,6 +249,7 @@ impl Config {
             engine_idle: Duration::from_secs(raw.engine_idle_s),
             engine_device: raw.engine_device.parse().map_err(|why| ConfigError(format!("engine_device = {why}.")))?,
             engine_threads: raw.engine_threads,
+            engine_cublaslt: raw.engine_cublaslt,
             private_downloads: raw.private_downloads,
             containers: raw.containers.parse().map_err(|why| ConfigError(format!("containers = {why}.")))?,
             boot,

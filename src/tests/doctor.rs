@@ -117,6 +117,26 @@ fn models_that_are_to_run_on_a_gpu_that_is_not_there_are_told_of() {
 }
 
 #[test]
+fn a_gpu_and_what_does_its_linear_layers_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (card, library) = crate::comfy::card(folder.path(), crate::gpu::TOTAL);
+    let put = |name| fs::copy(crate::gpu::libraries().join(name), library.join(name)).unwrap();
+    let env = [("CARD_DOUBLE", card.to_str().unwrap()), ("LD_LIBRARY_PATH", library.to_str().unwrap())];
+    put("libcuda.so");
+    let told = said(folder.path(), PORT, &env);
+    // Where this machine has one, it does not take a played card.
+    let own = "note cuBLASLt: linear layers are the engine's own kernels'. cuBLASLt ";
+    assert_says(&told, 0, &["ok   models: run on Played GPU 0, f16, which computes right", own]);
+    put("libcublasLt.so.13");
+    let told = said(folder.path(), PORT, &env);
+    assert_says(&told, 0, &["ok   models: run on Played GPU 0, f16, cuBLASLt 13.1, which computes right"]);
+    assert!(!told.1.contains(own), "{}", told.1);
+    let told = said(folder.path(), &format!("{PORT}engine_cublaslt = false\n"), &env);
+    assert_says(&told, 0, &["ok   models: run on Played GPU 0, f16, which computes right"]);
+    assert!(!told.1.contains(own), "{}", told.1);
+}
+
+#[test]
 fn a_pod_without_a_volume_an_id_or_its_card_is_told_what_to_do() {
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let pod = [("RUNPOD_POD_ID", "p4x7k2"), ("RUNPOD_GPU_COUNT", "1")];

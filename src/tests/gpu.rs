@@ -1,4 +1,4 @@
-//! The real program on a GPU that is played: NVIDIA's driver and management library are doubles over a folder, and kernels run as
+//! The real program on a GPU that is played: NVIDIA's driver, cuBLASLt and management library are doubles over a folder, and kernels run as
 //! the shim has them, so the model is a tiny one. A card that others fill, and one that fails. Knows the API.
 
 use crate::{
@@ -22,15 +22,25 @@ const HELD: u64 = TOTAL - 17_000_000;
 /// A picture takes seconds, and beside other tests longer.
 const AT_MOST: Duration = Duration::from_secs(120);
 
-/// The played driver, compiled once for all tests.
-fn driver() -> &'static Path {
+/// The file that a library is, the name that it is found under, and what it is built from.
+const LIBRARIES: [(&str, &str, &str); 2] =
+    [("libcuda.so", "libcuda.so.1", "driver.cc"), ("libcublasLt.so.13", "libcublasLt.so.13", "blas.cc")];
+/// How the engine calls the card with both.
+const DEVICE: &str = "Played GPU 0, f16, cuBLASLt 13.1";
+
+/// The folder of the played driver and cuBLASLt, compiled once for all tests.
+pub(crate) fn libraries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let built = tempfile::tempdir().unwrap().keep().join("libcuda.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels/host/driver.cc");
-        let flags = ["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o"];
-        let made = Command::new("c++").args(flags).arg(&built).arg(source).status();
-        assert!(made.unwrap().success(), "c++ makes the driver");
+        let built = tempfile::tempdir().unwrap().keep();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels/host");
+        for (file, soname, source) in LIBRARIES {
+            let flags = ["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC"];
+            let soname = format!("-Wl,-soname,{soname}");
+            let made =
+                Command::new("c++").args(flags).args([&soname, "-o"]).arg(built.join(file)).arg(sources.join(source)).status();
+            assert!(made.unwrap().success(), "c++ makes {file}");
+        }
         built
     })
 }
@@ -48,7 +58,9 @@ impl Studio {
     pub(crate) fn start(held: u64) -> Studio {
         let folder = tempfile::tempdir().unwrap();
         let (card, library) = comfy::card(folder.path(), TOTAL);
-        fs::copy(driver(), library.join("libcuda.so")).unwrap();
+        for (file, ..) in LIBRARIES {
+            fs::copy(libraries().join(file), library.join(file)).unwrap();
+        }
         hold(&card, held);
         let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/tests");
         let made = tempfile::tempdir().unwrap();
@@ -78,7 +90,7 @@ impl Studio {
     }
 
     pub(crate) async fn on_gpu(&self, admin: &Guest) -> Value {
-        self.engine(admin, "on the GPU", |e| e["status"] == "ready" && e["device"] == "Played GPU 0, f16").await
+        self.engine(admin, "on the GPU", |e| e["status"] == "ready" && e["device"] == DEVICE).await
     }
 
     async fn on_cpu(&self, admin: &Guest) -> Value {
@@ -131,7 +143,7 @@ async fn a_job_that_finds_the_card_full_has_a_tool_let_go_and_is_made() {
     hold(&studio.card, TOTAL - own - 100_000);
     let job = over(&zoe, &submit(&zoe, 128).await).await;
     let told = job["error"]["what"].as_str().unwrap_or_default();
-    assert!(told.contains("of the GPU's memory") && told.contains("Other programs holds 4.0 GB"), "{job}");
+    assert!(told.contains("of the GPU's memory") && told.contains("Other programs hold 4.0 GB"), "{job}");
     studio.on_gpu(&ada).await;
 }
 

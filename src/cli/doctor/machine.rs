@@ -2,7 +2,7 @@
 
 use super::Finding::{self, Bad, Good, Odd};
 use crate::cli::compute;
-use engine::device::{self, Choice, Device};
+use engine::device::{self, Choice, Device, Library};
 use panel::{
     Config,
     container_engine::{self, Way},
@@ -132,19 +132,28 @@ fn models(config: &Config, cards: u32) -> Vec<Finding> {
     let mut wishes = config.engine_device.wishes(cards);
     // Engines on the CPU are one as good as the other.
     wishes.dedup();
-    wishes.into_iter().map(|wish| model(wish, cards > 0)).collect()
+    let library = compute::library(config.engine_cublaslt);
+    wishes.into_iter().flat_map(|wish| model(wish, library, cards > 0)).collect()
 }
 
 /// A machine that has a card and paints on the CPU has something to mend.
-fn model(wish: DeviceWish, has_card: bool) -> Finding {
-    match Device::choose(wish, device::USUAL, 1, compute::lost) {
+fn model(wish: DeviceWish, library: Library, has_card: bool) -> Vec<Finding> {
+    let choice = Device::choose(wish, device::USUAL, library, 1, compute::lost);
+    let no_library = choice.as_ref().ok().and_then(|choice| choice.device.no_library().map(no_library));
+    let found = match choice {
         Err(why) => {
             Bad(format!("models: {}", why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy))))
         }
         Ok(_) if wish == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
         Ok(Choice { device, no_gpu: None }) => Good(format!("models: run on {device}, which computes right")),
         Ok(Choice { no_gpu: Some(why), .. }) => no_gpu(wish, has_card, &why),
-    }
+    };
+    std::iter::once(found).chain(no_library).collect()
+}
+
+/// Nothing is wrong then, but larger models may take longer than they could.
+fn no_library(why: &str) -> Finding {
+    Odd(format!("cuBLASLt: linear layers are the engine's own kernels'. {why}"))
 }
 
 /// A card that others have now says nothing of the machine: often it is this studio that has it.

@@ -1,16 +1,19 @@
-//! NVIDIA's driver, loaded when it is asked for, as a [`Driver`]. The only file that names cudarc. Knows no operation.
+//! NVIDIA's driver, loaded when it is asked for, as a [`Driver`]. Knows no operation.
 //!
 //! Unsafe for the driver's calls, which take handles and addresses: all handles are this file's own, and addresses are
 //! those that [`Driver::allocate`] gave.
 #![allow(unsafe_code)]
 
-use super::driver::{Driver, Fault, Graph, Launch, Mark, Memory, THREADS};
+use super::{
+    blas::Blas,
+    driver::{Driver, Fault, Graph, Launch, Mark, Matmul, MatmulAt, Memory, THREADS},
+};
 use cudarc::driver::{
     DriverError,
     result::{self, ctx, device, event, graph, module, primary_ctx, stream},
     sys,
 };
-use std::{collections::HashMap, ffi::CString};
+use std::{cell::OnceCell, collections::HashMap, ffi::CString};
 
 /// The kernels for all cards, as `build.rs` compiled them; empty where there was no `nvcc`.
 const KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
@@ -29,6 +32,8 @@ pub struct Card {
     graphs: HashMap<u32, sys::CUgraphExec>,
     marks: HashMap<u32, sys::CUevent>,
     made: u32,
+    /// Opened when it is first asked for: not everybody who has a card needs it.
+    library: OnceCell<Result<Blas, String>>,
 }
 
 // SAFETY: the driver takes its handles from any thread on which the context is current, which every method sees to; it
@@ -124,7 +129,19 @@ impl Card {
         let module = load()?;
         let stream = stream::create(stream::StreamKind::NonBlocking)?;
         let (kernels, graphs, marks) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0 })
+        Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0, library: OnceCell::new() })
+    }
+
+    /// The same card, whose library is left alone because of `why`.
+    #[must_use]
+    pub fn without_library(mut self, why: &str) -> Card {
+        self.library = OnceCell::from(Err(why.to_owned()));
+        self
+    }
+
+    fn blas(&self) -> Result<&Blas, String> {
+        self.enter().map_err(|fault| fault.to_string())?;
+        self.library.get_or_init(Blas::open).as_ref().map_err(Clone::clone)
     }
 
     /// Makes the card's context this thread's.
@@ -212,9 +229,23 @@ impl Driver for Card {
         Ok(())
     }
 
+    fn library(&self) -> Result<String, String> {
+        self.blas().map(Blas::name)
+    }
+
+    fn matmul_scratch(&self, of: &Matmul) -> Option<u64> {
+        self.blas().ok()?.scratch(of)
+    }
+
+    fn matmul(&mut self, of: &Matmul, at: &MatmulAt) -> Result<(), Fault> {
+        self.blas().map_err(Fault::Other)?.multiply(of, at, self.stream.cast())
+    }
+
     fn begin_capture(&mut self) -> Result<(), Fault> {
         self.enter()?;
-        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // The library loads a kernel when it is first wanted, which the other modes refuse in the middle of a capture. What they
+        // watch over, calls of others that would end up in it, does not happen here: the stream is the card's own.
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is the card's own.
         Ok(unsafe { stream::begin_capture(self.stream, mode) }?)
     }
@@ -290,6 +321,8 @@ impl Drop for Card {
         for graph in self.graphs.keys().copied().collect::<Vec<_>>() {
             self.forget(Graph(graph));
         }
+        // While there is a context.
+        drop(self.library.take());
         // SAFETY: nothing that was sent is on its way, the handles are the card's own, and this is their end.
         unsafe {
             for mark in self.marks.values() {

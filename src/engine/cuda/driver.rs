@@ -64,6 +64,55 @@ impl Launch {
     }
 }
 
+/// Products of matrices that a card's own library may do, for each picture one: `dst = x weightᵀ + bias + residual`, added up in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Matmul {
+    /// Of `x` and of the weight; a half type.
+    pub element: Element,
+    /// Of `dst`, bias and residual.
+    pub dst: Element,
+    /// Products, one picture's after the other's. All have the same weight and bias.
+    pub pictures: usize,
+    /// Rows of a picture in `x` and `dst`.
+    pub rows: usize,
+    /// Columns of `dst`, which are rows of the weight.
+    pub cols: usize,
+    /// Columns of `x` and of the weight.
+    pub depth: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
+    /// Whether there is a residual.
+    pub residual: bool,
+}
+
+/// Where a product's matrices lie, row by row and without gaps; 0 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatmulAt {
+    /// `[pictures, rows, cols]`
+    pub dst: u64,
+    /// `[pictures, rows, depth]`
+    pub x: u64,
+    /// `[cols, depth]`
+    pub weight: u64,
+    /// `[cols]`
+    pub bias: u64,
+    /// As `dst`.
+    pub residual: u64,
+    /// Working memory, as much as [`Driver::matmul_scratch`] says.
+    pub scratch: u64,
+}
+
+impl MatmulAt {
+    /// Where one picture's matrices lie.
+    pub(super) fn picture(&self, of: &Matmul, n: usize) -> MatmulAt {
+        let moved = |at: u64, cols: usize, element: Element| {
+            if at == 0 { 0 } else { at + (n * of.rows * cols * element.size()) as u64 }
+        };
+        let (dst, residual) = (moved(self.dst, of.cols, of.dst), moved(self.residual, of.cols, of.dst));
+        MatmulAt { dst, residual, x: moved(self.x, of.depth, of.element), ..*self }
+    }
+}
+
 /// A list of launches that the driver keeps, to be sent again by one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Graph(pub u32);
@@ -97,6 +146,15 @@ pub trait Driver: Send {
 
     /// Sends a kernel; or, while capturing, notes it.
     fn launch(&mut self, launch: &Launch) -> Result<(), Fault>;
+
+    /// The card's library for products of matrices in words, "cuBLASLt 13.1"; or why there is none and what to do.
+    fn library(&self) -> Result<String, String>;
+
+    /// Bytes of working memory of such products; nothing where the library cannot do them, or there is none.
+    fn matmul_scratch(&self, of: &Matmul) -> Option<u64>;
+
+    /// Sends products that [`Driver::matmul_scratch`] has an answer for; or, while capturing, notes them.
+    fn matmul(&mut self, of: &Matmul, at: &MatmulAt) -> Result<(), Fault>;
 
     /// From here to [`Driver::end_capture`], launches are noted instead of sent.
     fn begin_capture(&mut self) -> Result<(), Fault>;

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use std::str::FromStr;
 
 /// The type of a program's own buffers and of matrices. What the host writes and reads is kept as f32 beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// IEEE single.
     F32,

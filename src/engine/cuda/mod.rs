@@ -5,6 +5,8 @@
 //! most two programs ahead, asks `poll` while it waits for that, and waits for the card itself only where it reads.
 
 #[cfg(feature = "cuda")]
+mod blas;
+#[cfg(feature = "cuda")]
 pub mod card;
 pub mod driver;
 pub mod element;
@@ -21,7 +23,7 @@ use crate::{
 };
 use driver::{Driver, Fault, Graph, Launch, Mark};
 use element::Element;
-use launches::{Places, attention, elementwise, latents, norm, product};
+use launches::{Places, attention, elementwise, latents, norm, product, product::Layer};
 use pool::Layout;
 use protocol::Problem;
 use std::{collections::VecDeque, thread, time::Duration};
@@ -46,6 +48,8 @@ pub struct CudaBackend {
     /// The ends of the programs that were sent and not seen done.
     sent: VecDeque<Mark>,
     lost: Lost,
+    /// Linear layers are the card's library's, where it can do them.
+    library: bool,
     /// Products have tiles of another size than was chosen, which changes no bit.
     #[cfg(test)]
     other_tiles: bool,
@@ -62,6 +66,8 @@ impl CudaBackend {
     /// A GPU that keeps matrices and what lies between two operations as `element`.
     pub fn new(driver: Box<dyn Driver>, element: Element) -> CudaBackend {
         CudaBackend {
+            // Its sums of f32 would be those of tensor cores, or no faster.
+            library: element != Element::F32 && driver.library().is_ok(),
             driver,
             element,
             weights: Vec::new(),
@@ -78,6 +84,11 @@ impl CudaBackend {
     pub fn when_lost(mut self, lost: Lost) -> CudaBackend {
         self.lost = lost;
         self
+    }
+
+    /// The card's library for linear layers in words, or why there is none and what to do. Nothing for f32, which has no use for it.
+    pub fn library(&self) -> Option<Result<String, String>> {
+        (self.element != Element::F32).then(|| self.driver.library())
     }
 
     /// Memory of the card. What does not fit is refused with numbers.
@@ -103,11 +114,35 @@ impl CudaBackend {
         }
     }
 
+    fn places(&self) -> Places<'_> {
+        let Run { layout, base, .. } = self.run.as_ref().expect("operations run on a reserved plan");
+        Places { element: self.element, layout, base: *base, weights: &self.weights }
+    }
+
+    /// Has the card's library do a layer, where it can.
+    fn by_library(&mut self, layer: Option<Layer>) -> bool {
+        let Some((of, at)) = layer.filter(|_| self.library).and_then(|layer| layer.matmul_at(&self.places())) else {
+            return false;
+        };
+        let can = self.driver.matmul_scratch(&of).is_some();
+        if can {
+            sure(self.lost, self.driver.matmul(&of, &at));
+        }
+        can
+    }
+
+    /// Elements of working memory that the library wants for a layer, wherever the plan will have its result.
+    fn library_scratch(&self, layer: Option<Layer>) -> usize {
+        let Some(layer) = layer.filter(|_| self.library) else { return 0 };
+        let products = [self.element, Element::F32].into_iter().filter_map(|kept| layer.matmul(self.element, kept));
+        let bytes = products.filter_map(|of| self.driver.matmul_scratch(&of)).max().unwrap_or(0);
+        usize::try_from(bytes).expect("working memory fits the host's numbers").div_ceil(size_of::<f32>())
+    }
+
     /// Sends the launches of an operation.
     fn send<L: IntoIterator<Item = Launch>>(&mut self, launches: impl FnOnce(&Places<'_>) -> L) {
-        let Run { layout, base, .. } = self.run.as_ref().expect("operations run on a reserved plan");
-        let places = Places { element: self.element, layout, base: *base, weights: &self.weights };
-        for launch in launches(&places) {
+        let launches = launches(&self.places());
+        for launch in launches {
             #[cfg(test)]
             let launch = if self.other_tiles { product::with_other_tile(launch) } else { launch };
             if launch.blocks.0 > 0 && launch.blocks.1 > 0 {
@@ -175,14 +210,16 @@ impl Drop for CudaBackend {
 
 impl Backend for CudaBackend {
     fn device(&self) -> String {
-        format!("{}, {}", self.driver.name(), self.element.suffix())
+        let library = self.library().and_then(Result::ok).map(|name| format!(", {name}"));
+        format!("{}, {}{}", self.driver.name(), self.element.suffix(), library.unwrap_or_default())
     }
 
     fn weight(&mut self, raw: RawWeight<'_>, kind: WeightKind) -> Result<Weight, EngineError> {
-        let packing = Packing::new(raw, kind, self.element);
+        let packing = Packing::new(raw, kind, self.element, self.library);
         let bytes = packing.bytes();
         let address = self.take(bytes as u64, "Choose a smaller model, or end what else uses the GPU.")?;
-        let packed = Packed { address, bytes, element: packing.element, matrix: packing.matrix };
+        let half = packing.copy_at().map(|at| address + at as u64);
+        let packed = Packed { address, bytes, element: packing.element, matrix: packing.matrix, half };
         self.weights.push(packed);
         packing.send(|bytes| self.driver.upload(address, bytes)).map_err(failed)?;
         Ok(Weight(u32::try_from(self.weights.len() - 1).expect("a model has far fewer than 2^32 weights")))
@@ -198,8 +235,8 @@ impl Backend for CudaBackend {
 
     fn scratch_len(&self, op: &Op) -> usize {
         match op {
-            Op::Linear(op) => product::linear_scratch(self.element, op),
-            Op::Conv2d(op) => product::conv2d_scratch(self.element, op),
+            Op::Linear(op) => product::linear_scratch(self.element, op).max(self.library_scratch(Layer::of_linear(op))),
+            Op::Conv2d(op) => product::conv2d_scratch(self.element, op).max(self.library_scratch(Layer::of_conv2d(op))),
             Op::GroupNorm(op) => norm::group_norm_scratch(op.x.shape),
             _ => 0,
         }
@@ -262,11 +299,15 @@ impl Backend for CudaBackend {
     }
 
     fn linear(&mut self, op: &ops::Linear) {
-        self.send(|p| product::linear(p, op));
+        if !self.by_library(Layer::of_linear(op)) {
+            self.send(|p| product::linear(p, op));
+        }
     }
 
     fn conv2d(&mut self, op: &ops::Conv2d) {
-        self.send(|p| product::conv2d(p, op));
+        if !self.by_library(Layer::of_conv2d(op)) {
+            self.send(|p| product::conv2d(p, op));
+        }
     }
 
     fn group_norm(&mut self, op: &ops::GroupNorm) {

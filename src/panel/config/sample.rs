@@ -13,6 +13,7 @@ log_format = "auto"
 engine_idle_s = 600
 engine_device = "auto"
 engine_threads = 0
+engine_cublaslt = true
 shell = true
 private_downloads = false
 containers = "auto"
@@ -45,10 +46,12 @@ pub const SAMPLE: &str = r#"# easel.toml: read from the folder where Easel is st
 
 # The engine gives memory back after so many seconds without a job; what it computes on ("auto" is an engine on each GPU that
 # works, else one on the CPU; "cpu", "gpu", a GPU by its number, "gpu:1", or several: "gpu:0,gpu:2"); its threads on the CPU, 0
-# for one a core, which several engines on the CPU share.
+# for one a core, which several engines on the CPU share; and whether a GPU's linear layers may be NVIDIA's cuBLASLt's where this
+# machine has it (`easel doctor` says which), or the engine's own.
 # engine_idle_s = 600
 # engine_device = "auto"
 # engine_threads = 0
+# engine_cublaslt = true
 
 # Tools are installed below this folder. In a pod: "/workspace"; elsewhere "workspace" in the data folder.
 # workspace = "data/workspace"

@@ -24,7 +24,7 @@ fn threads_of_each(wishes: &[DeviceWish], configured: usize, cores: usize) -> us
 }
 
 fn launch(config: &Config, device: DeviceWish, threads: usize) -> Launch {
-    Launch::new(&config.engine_program)
+    let launch = Launch::new(&config.engine_program)
         .arg("engine")
         .arg("--data")
         .arg(&config.data)
@@ -35,7 +35,8 @@ fn launch(config: &Config, device: DeviceWish, threads: usize) -> Launch {
         .arg("--idle-s")
         .arg(config.engine_idle.as_secs().to_string())
         .nice(NICE)
-        .with_stream()
+        .with_stream();
+    if config.engine_cublaslt { launch } else { launch.arg("--no-cublaslt") }
 }
 
 #[cfg(test)]

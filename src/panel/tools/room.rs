@@ -16,6 +16,8 @@ const LETTING_GO: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// A tool may want more than there is: a card with so much of its memory free, in hundredths, is as good as empty.
 const EMPTY: u64 = 90;
+/// Whoever is not known here.
+const OTHERS: &str = "Other programs";
 /// Less than that beside the named holders is the driver's own, in bytes.
 const CRUMBS: u64 = 64_000_000;
 
@@ -63,9 +65,10 @@ impl Card {
         Card { name: gpu.name.clone(), total: gpu.memory_total, free, holders }
     }
 
-    /// "ComfyUI holds 14.0 GB, Other programs holds 2.0 GB".
+    /// "ComfyUI holds 14.0 GB, Other programs hold 2.0 GB".
     fn told_holders(&self) -> Option<String> {
-        let held: Vec<String> = self.holders.iter().map(|h| format!("{} holds {}", h.name, gb(h.bytes))).collect();
+        let verb = |name: &str| if name == OTHERS { "hold" } else { "holds" };
+        let held: Vec<String> = self.holders.iter().map(|h| format!("{} {} {}", h.name, verb(&h.name), gb(h.bytes))).collect();
         (!held.is_empty()).then(|| held.join(", "))
     }
 
@@ -75,7 +78,7 @@ impl Card {
 }
 
 fn others() -> (String, bool) {
-    ("Other programs".to_owned(), false)
+    (OTHERS.to_owned(), false)
 }
 
 /// Why a tool that wants so many GB finds no room, in a sentence. None: one of the cards has it, or none is known.
@@ -232,7 +235,7 @@ mod tests {
             why,
             "It wants 12 GB of the graphics card, and 4.0 GB of 24.0 GB are free: ComfyUI holds 14.0 GB, Studio engine holds 6.0 GB."
         );
-        assert!(lacking(&[card(20, &[])], 12).unwrap().contains("Other programs holds 20.0 GB"));
+        assert!(lacking(&[card(20, &[])], 12).unwrap().contains("Other programs hold 20.0 GB"));
     }
 
     #[test]

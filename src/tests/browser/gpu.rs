@@ -71,6 +71,7 @@ async fn an_artist_is_told_while_a_job_waits_for_room_on_the_card() {
     assert_eq!(b.run(&submit).await, json!(202));
     let waits = "return document.querySelector('#progress').textContent.includes('waits for tools to give memory back')";
     b.until("the page says what holds it up", waits).await;
+    assert!(b.text("#latest").await.contains("Waiting"), "{}", b.text("#latest").await);
     b.screenshot("gpu-waits-1440").await;
     b.studio_is("error").await;
     assert!(b.text("#trouble-what").await.contains("ComfyUI holds 4.0 GB"), "{}", b.text("#trouble-what").await);

@@ -33,7 +33,7 @@ const NAMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rayon::", &["src/engine/cpu/"]),
-    ("cudarc::", &["src/engine/cuda/card.rs"]),
+    ("cudarc::", &["src/engine/cuda/card.rs", "src/engine/cuda/blas/"]),
     ("safetensors::", &["src/engine/weights/", "src/engine/golden/"]),
     ("memmap2::", &["src/engine/weights/"]),
     ("tokenizers::", &["src/engine/text/"]),

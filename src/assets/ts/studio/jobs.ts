@@ -229,7 +229,8 @@ export class Jobs {
     } else if (event.type === "preview") {
       job.preview = `data:image/webp;base64,${event.webp}`;
     } else if (event.type === "held") {
-      job.error = event.error;
+      // What was loaded before it had to wait is loaded anew.
+      Object.assign(job, { error: event.error, loading: null });
     } else {
       Object.assign(job, { place: event.place, eta_s: event.eta_s });
     }

@@ -111,9 +111,11 @@ export class Strip {
       setText(
         word,
         running
-          ? job.loading
-            ? "Loading"
-            : plural(job.recipe.batch, "picture")
+          ? job.error
+            ? "Waiting"
+            : job.loading
+              ? "Loading"
+              : plural(job.recipe.batch, "picture")
           : place && job.eta_s !== null
             ? `about ${duration(job.eta_s)}`
             : "Starting",

@@ -61,6 +61,11 @@ impl Places<'_> {
         packed.address
     }
 
+    /// A bias in the type that a card's library adds it in; nothing where there is no copy in it.
+    fn vector_of(&self, weight: Weight, element: Element) -> Option<u64> {
+        if element == Element::F32 { Some(self.vector(weight)) } else { self.weight(weight).half }
+    }
+
     fn maybe_vector(&self, weight: Option<Weight>) -> u64 {
         weight.map_or(0, |weight| self.vector(weight))
     }

@@ -1,8 +1,11 @@
 //! Linear layers and convolutions as one product. Knows no other operation.
 
 use super::{CHUNK, Places, activation, args, args::Operand, elements_of_a_thread, small};
-use crate::cuda::{driver::Launch, element::Element};
-use crate::ops::{Activation, Conv2d, Linear, Shape};
+use crate::cuda::{
+    driver::{Launch, Matmul, MatmulAt},
+    element::Element,
+};
+use crate::ops::{Activation, Buf, Conv2d, Linear, Shape, Weight};
 
 /// Rows and columns of a block, as `product.cu` has them.
 const TILE: usize = 64;
@@ -14,6 +17,64 @@ const SLICE: usize = 4 * CHUNK;
 const LEAST_SLICES: usize = 8;
 /// Multiprocessors that have to be kept busy. Cards that such networks run on have 108 (A100) to 132 (H100) and more.
 const MULTIPROCESSORS: usize = 108;
+
+/// Rows of a picture that a card's library gets at least: a tensor core's instruction has as many.
+const LEAST_ROWS: usize = 16;
+
+/// What is a product of two matrices, with a bias and a residual at most: such linear layers, and such convolutions of 1 x 1.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Layer {
+    dst: Buf,
+    x: Buf,
+    weight: Weight,
+    bias: Option<Weight>,
+    residual: Option<Buf>,
+}
+
+impl Layer {
+    pub(in super::super) fn of_linear(op: &Linear) -> Option<Layer> {
+        let Linear { dst, x, weight, bias, residual, act } = *op;
+        (act == Activation::None).then_some(Layer { dst, x, weight, bias, residual })
+    }
+
+    pub(in super::super) fn of_conv2d(op: &Conv2d) -> Option<Layer> {
+        let Conv2d { dst, x, weight, bias, residual, .. } = *op;
+        let each_pixel = op.kernel == 1 && op.stride == 1 && op.pad == 0 && op.resize.is_none();
+        (each_pixel && op.shift.is_none()).then_some(Layer { dst, x, weight, bias, residual })
+    }
+
+    /// The product for a card's library, where elements of `dst` are kept as `kept`; nothing where rows are not of whole chunks, or
+    /// too few.
+    ///
+    /// The layer and one picture's extent decide, and never the number of pictures: the library adds up in an order of its own.
+    pub(in super::super) fn matmul(&self, element: Element, kept: Element) -> Option<Matmul> {
+        let (from, to) = (self.x.shape, self.dst.shape);
+        let (bias, residual) = (self.bias.is_some(), self.residual.is_some());
+        let rows = to.rows() / to.n.max(1);
+        let of = Matmul { element, dst: kept, pictures: to.n, rows, cols: to.c, depth: from.c, bias, residual };
+        let chunks = of.cols.is_multiple_of(CHUNK) && of.depth.is_multiple_of(CHUNK);
+        (element != Element::F32 && chunks && of.rows >= LEAST_ROWS).then_some(of)
+    }
+
+    /// The same with its places; nothing where the plan's memory does not have everything in the type that the library wants.
+    pub(in super::super) fn matmul_at(&self, places: &Places<'_>) -> Option<(Matmul, MatmulAt)> {
+        let element = |buf| places.layout.place(buf).1;
+        let dst = element(self.dst);
+        let of = self.matmul(places.element, dst)?;
+        if element(self.x) != places.element || self.residual.is_some_and(|residual| element(residual) != dst) {
+            return None;
+        }
+        let at = MatmulAt {
+            dst: places.operand(self.dst).at,
+            x: places.operand(self.x).at,
+            weight: places.matrix(self.weight),
+            bias: self.bias.map_or(Some(0), |bias| places.vector_of(bias, dst))?,
+            residual: places.maybe(self.residual).at,
+            scratch: places.scratch(),
+        };
+        Some((of, at))
+    }
+}
 
 /// Elements of working memory.
 pub(in super::super) fn linear_scratch(element: Element, op: &Linear) -> usize {

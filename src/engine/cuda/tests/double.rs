@@ -2,7 +2,10 @@
 //! does, or not at all. Refuses what a card would refuse.
 
 use super::host;
-use crate::cuda::driver::{Driver, Fault, Graph, Launch, Mark, Memory};
+use crate::cuda::{
+    driver::{Driver, Fault, Graph, Launch, Mark, Matmul, MatmulAt, Memory},
+    element::Element,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -17,6 +20,7 @@ pub(super) enum Call {
     Upload(u64, usize),
     Download(u64, usize),
     Launch(Launch),
+    Matmul(Matmul, MatmulAt),
     BeginCapture,
     EndCapture(u32),
     Replay(u32),
@@ -35,6 +39,15 @@ pub(super) enum Kernels {
     Backwards,
 }
 
+/// What is sent on a stream.
+#[derive(Clone, Debug)]
+enum Work {
+    Launch(Launch),
+    Matmul(Matmul, MatmulAt),
+}
+
+/// Bytes that the double's library wants to work with.
+const WORKSPACE: u64 = 640;
 /// Elements of memory before and after each allocation that nobody may write.
 const GUARD: usize = 32;
 const UNTOUCHED: u64 = 0xDEAD_BEEF_DEAD_BEEF;
@@ -77,13 +90,15 @@ pub(super) struct State {
     pub(super) total: u64,
     /// So many allocations fail, although there is room.
     pub(super) refusals: usize,
+    /// There is a library for products of matrices.
+    pub(super) library: bool,
     /// The card has fallen off: nothing that is sent is done any more.
     pub(super) broken: bool,
     /// So often a mark is not passed yet.
     pub(super) slow: usize,
     memory: BTreeMap<u64, Taken>,
-    capturing: Option<Vec<Launch>>,
-    graphs: BTreeMap<u32, Vec<Launch>>,
+    capturing: Option<Vec<Work>>,
+    graphs: BTreeMap<u32, Vec<Work>>,
     pub(super) marks: Vec<u32>,
     made: u32,
 }
@@ -102,9 +117,9 @@ impl State {
         self.calls.iter().filter_map(|c| if let Call::Launch(l) = c { Some(l.kernel) } else { None }).collect()
     }
 
-    /// The launches of a graph.
-    pub(super) fn graph(&self, graph: u32) -> &[Launch] {
-        &self.graphs[&graph]
+    /// The kernels of a graph.
+    pub(super) fn graph(&self, graph: u32) -> Vec<&'static str> {
+        self.graphs[&graph].iter().filter_map(|work| if let Work::Launch(l) = work { Some(l.kernel) } else { None }).collect()
     }
 
     fn next(&mut self) -> u32 {
@@ -121,7 +136,60 @@ impl State {
         &mut all[8 * taken.first + offset..][..len]
     }
 
-    fn run(&mut self, launch: &Launch) {
+    /// The numbers from `address` on.
+    fn numbers(&mut self, address: u64, count: usize, element: Element) -> Vec<f32> {
+        let mut values = vec![0.0; count];
+        element.widen(self.bytes(address, count * element.size()), &mut values);
+        values
+    }
+
+    fn multiply(&mut self, of: &Matmul, at: &MatmulAt) {
+        for address in [at.dst, at.x, at.weight, at.bias, at.residual] {
+            assert!(address.is_multiple_of(16), "an operand of the library lies askew");
+        }
+        assert!(at.scratch.is_multiple_of(256), "the library's working memory lies askew");
+        let results = of.pictures * of.rows * of.cols;
+        let x = self.numbers(at.x, of.pictures * of.rows * of.depth, of.element);
+        let weight = self.numbers(at.weight, of.cols * of.depth, of.element);
+        let bias = if of.bias { self.numbers(at.bias, of.cols, of.dst) } else { vec![0.0; of.cols] };
+        let residual = if of.residual { self.numbers(at.residual, results, of.dst) } else { vec![0.0; results] };
+        // Nobody may have anything there.
+        self.bytes(at.scratch, WORKSPACE as usize).fill(0xFF);
+        let value = |i: usize| {
+            let (row, col) = (i / of.cols, i % of.cols);
+            let (x, weight) = (&x[row * of.depth..][..of.depth], &weight[col * of.depth..][..of.depth]);
+            x.iter().zip(weight).map(|(x, w)| x * w).sum::<f32>() + bias[col] + residual[i]
+        };
+        let values: Vec<f32> = (0..results).map(value).collect();
+        let bytes = of.dst.narrowed(&values);
+        self.bytes(at.dst, bytes.len()).copy_from_slice(&bytes);
+    }
+
+    fn run(&mut self, work: &Work) {
+        match work {
+            Work::Launch(launch) => self.run_kernel(launch),
+            Work::Matmul(of, at) if self.kernels != Kernels::Written => self.multiply(of, at),
+            Work::Matmul(..) => {}
+        }
+    }
+
+    /// Sends work, or notes it.
+    fn send(&mut self, work: Work) -> Result<(), Fault> {
+        if self.broken {
+            return Err(Fault::Other("an illegal address was met".to_owned()));
+        }
+        self.calls.push(match work.clone() {
+            Work::Launch(launch) => Call::Launch(launch),
+            Work::Matmul(of, at) => Call::Matmul(of, at),
+        });
+        match &mut self.capturing {
+            Some(noted) => noted.push(work),
+            None => self.run(&work),
+        }
+        Ok(())
+    }
+
+    fn run_kernel(&mut self, launch: &Launch) {
         if self.kernels != Kernels::Written {
             let memory: Vec<_> = self.memory.iter().map(|(start, taken)| [*start, start + taken.bytes]).collect();
             host::launch(launch, self.kernels == Kernels::Backwards, &memory);
@@ -141,6 +209,7 @@ impl Double {
             calls: Vec::new(),
             total: 1 << 30,
             refusals: 0,
+            library: false,
             broken: false,
             slow: 0,
             memory: BTreeMap::new(),
@@ -149,6 +218,13 @@ impl Double {
             marks: Vec::new(),
             made: 0,
         })))
+    }
+
+    /// One whose card has a library for products of matrices.
+    pub(super) fn with_library(kernels: Kernels) -> Double {
+        let double = Double::new(kernels);
+        double.state().library = true;
+        double
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -207,16 +283,19 @@ impl Driver for Double {
     }
 
     fn launch(&mut self, launch: &Launch) -> Result<(), Fault> {
-        let mut state = self.state();
-        if state.broken {
-            return Err(Fault::Other("an illegal address was met".to_owned()));
-        }
-        state.calls.push(Call::Launch(launch.clone()));
-        match &mut state.capturing {
-            Some(noted) => noted.push(launch.clone()),
-            None => state.run(launch),
-        }
-        Ok(())
+        self.state().send(Work::Launch(launch.clone()))
+    }
+
+    fn library(&self) -> Result<String, String> {
+        if self.state().library { Ok("Double's library".to_owned()) } else { Err("the double has none".to_owned()) }
+    }
+
+    fn matmul_scratch(&self, _: &Matmul) -> Option<u64> {
+        self.state().library.then_some(WORKSPACE)
+    }
+
+    fn matmul(&mut self, of: &Matmul, at: &MatmulAt) -> Result<(), Fault> {
+        self.state().send(Work::Matmul(*of, *at))
     }
 
     fn begin_capture(&mut self) -> Result<(), Fault> {
@@ -239,8 +318,8 @@ impl Driver for Double {
     fn replay(&mut self, graph: Graph) -> Result<(), Fault> {
         let mut state = self.state();
         state.calls.push(Call::Replay(graph.0));
-        let launches = state.graphs[&graph.0].clone();
-        launches.iter().for_each(|launch| state.run(launch));
+        let noted = state.graphs[&graph.0].clone();
+        noted.iter().for_each(|work| state.run(work));
         Ok(())
     }
 

@@ -29,7 +29,9 @@ fn linear() {
     let chunks = [(1, 1, 16, 130), (3, 65, 16, 64), (2, 37, 40, 70), (1, 130, 168, 129), (1, 128, 96, 128), (1, 3, 8, 1)];
     // Deep enough for parts, of which the last is shorter.
     let parts = [(3, 2, 520, 24), (1, 66, 520, 66)];
-    for (n, rows, inputs, out) in plain.into_iter().chain(chunks).chain(parts) {
+    // For a card's library.
+    let wide = [(2, 21, 40, 72), (3, 16, 24, 8)];
+    for (n, rows, inputs, out) in plain.into_iter().chain(chunks).chain(parts).chain(wide) {
         let shape = Shape::sequence(n, rows, inputs);
         let with_bias = [weight(&[out, inputs], WeightKind::Matrix, 2), weight(&[out], WeightKind::Plain, 3)];
         let x = Input::new(shape, 1);
@@ -102,7 +104,12 @@ fn conv2d_of(depth: usize, out: usize) {
 #[test]
 fn conv2d_of_many_tiles() {
     let plain = [(Shape::new(3, 5, 7, 20), 33, 1), (Shape::new(1, 12, 11, 37), 66, 3), (Shape::new(1, 1, 1, 4), 3, 3)];
-    let chunks = [(Shape::new(3, 5, 7, 136), 33, 1), (Shape::new(1, 12, 11, 72), 130, 3), (Shape::new(1, 1, 1, 8), 3, 3)];
+    let chunks = [
+        (Shape::new(3, 5, 7, 136), 33, 1),
+        (Shape::new(2, 5, 7, 24), 40, 1),
+        (Shape::new(1, 12, 11, 72), 130, 3),
+        (Shape::new(1, 1, 1, 8), 3, 3),
+    ];
     // Many parts, and pictures that share tiles.
     let parts = [(Shape::new(3, 3, 7, 264), 17, 3)];
     for (s, out, kernel) in plain.into_iter().chain(chunks).chain(parts) {

@@ -4,7 +4,12 @@ use super::double::{Call, Double, Kernels};
 use crate::{
     EngineError,
     cpu::CpuBackend,
-    cuda::{CudaBackend, driver::Fault, element::Element, launches::args},
+    cuda::{
+        CudaBackend,
+        driver::{Fault, Matmul, MatmulAt},
+        element::Element,
+        launches::args,
+    },
     nn::layers::{Linear, Norm},
     ops::{Activate, Activation, Backend, Buf, Dtype, Op, RawWeight, Shape, WeightKind},
     plan::{Plan, Planner, Program},
@@ -67,7 +72,7 @@ fn a_program_is_captured_once_and_replayed() {
     let Call::EndCapture(graph) = *rest[1] else { panic!("{rest:?}") };
     let replay = &Call::Replay(graph);
     assert_eq!(rest, [&Call::BeginCapture, &Call::EndCapture(graph), replay, replay, replay]);
-    assert_eq!(state.graph(graph).iter().map(|l| l.kernel).collect::<Vec<_>>(), kernels);
+    assert_eq!(state.graph(graph), kernels);
 }
 
 #[test]
@@ -121,6 +126,82 @@ fn sums_in_parts_have_working_memory_and_are_added_up() {
     assert_eq!((product.parts, product.part, product.pictures, product.to_w), (2, 9, 1, 6));
     let end = product.sums + 4 * plan.scratch() as u64;
     assert_eq!(end - product.x.at, state.used() - 2 * (out * inputs) as u64);
+}
+
+/// Layers of 24 and 40 channels, with what follows a product in all ways, one after the other, and from and to what is kept.
+fn layers(backend: &mut CudaBackend, rows: usize) -> Net {
+    let numbers = vec![0u8; 4 * 40 * 40];
+    let mut weight = |dims: &[usize], kind| {
+        let len = 4 * dims.iter().product::<usize>();
+        backend.weight(RawWeight { name: "w", dtype: Dtype::F32, dims, bytes: &numbers[..len] }, kind).unwrap()
+    };
+    let mut layer = |inputs: usize, out: usize| {
+        let bias = weight(&[out], WeightKind::Plain);
+        Linear { weight: weight(&[out, inputs], WeightKind::Matrix), bias: Some(bias), out }
+    };
+    let (first, second, third, odd) = (layer(24, 40), layer(40, 40), layer(40, 40), layer(40, 20));
+    let second = Linear { bias: None, ..second };
+    let mut planner = Planner::new();
+    let x = planner.keep(Shape::sequence(2, rows, 24));
+    let y = planner.keep(Shape::sequence(2, rows, 40));
+    let program = planner.program("layers", backend, |g| {
+        let a = g.linear(x, &first, Activation::None);
+        let b = g.linear_add(a, &second, a);
+        let c = g.linear(b, &third, Activation::Silu);
+        g.linear(c, &odd, Activation::None);
+        g.push(Op::Linear(crate::ops::Linear {
+            dst: y,
+            x: c,
+            weight: third.weight,
+            bias: third.bias,
+            act: Activation::None,
+            residual: None,
+        }));
+    });
+    Net { x, y, program, plan: planner.finish() }
+}
+
+#[test]
+fn a_library_gets_the_layers_that_it_can_do_and_kernels_the_others() {
+    let double = Double::with_library(Kernels::Written);
+    let mut backend = backend(&double);
+    assert!(backend.device().contains("bf16, Double's library"), "{}", backend.device());
+    let net = layers(&mut backend, 16);
+    // 640 bytes.
+    assert_eq!(net.plan.scratch(), 160);
+    backend.reserve(&net.plan).unwrap();
+    backend.run(&net.program.ops, &mut go_on).unwrap();
+    let state = double.state();
+    // What is read is kept as f32, what follows is an activation, and the last has rows that are no whole chunks.
+    assert_eq!(state.kernels(), ["product_mma_64", "product_mma_64", "product_mma_64"]);
+    let of: Vec<(Matmul, MatmulAt)> =
+        state.calls.iter().filter_map(|c| if let Call::Matmul(of, at) = c { Some((*of, *at)) } else { None }).collect();
+    let like = |dst, bias, residual| {
+        let element = Element::Bf16;
+        Matmul { element, dst, pictures: 2, rows: 16, cols: 40, depth: 40, bias, residual }
+    };
+    assert_eq!(
+        of.iter().map(|(of, _)| *of).collect::<Vec<_>>(),
+        [like(Element::Bf16, false, true), like(Element::F32, true, false)]
+    );
+    let [(_, second), (_, last)] = of[..] else { panic!("{of:?}") };
+    assert_eq!((second.residual, second.bias, last.residual), (second.x, 0, 0));
+    assert!(second.dst != second.x && last.bias != 0);
+    let Some(Call::Upload(..)) = state.calls.iter().rfind(|c| matches!(c, Call::Upload(..))) else { panic!("no upload") };
+}
+
+#[test]
+fn few_rows_other_types_and_cards_without_a_library_are_for_kernels() {
+    let library = |state: &super::double::State| state.calls.iter().any(|c| matches!(c, Call::Matmul(..)));
+    for (rows, element, has) in [(15, Element::Bf16, true), (16, Element::F32, true), (16, Element::F16, false)] {
+        let double = if has { Double::with_library(Kernels::Written) } else { Double::new(Kernels::Written) };
+        let mut backend = CudaBackend::new(Box::new(double.clone()), element);
+        assert_eq!(backend.library().is_some_and(|library| library.is_ok()), has && element != Element::F32);
+        let net = layers(&mut backend, rows);
+        backend.reserve(&net.plan).unwrap();
+        backend.run(&net.program.ops, &mut go_on).unwrap();
+        assert!(!library(&double.state()) && double.state().kernels().len() >= 5, "{rows} {element:?} {has}");
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! `card.rs` against a driver that is played on this host: its calls, handles, captures, copies and refusals, as far as NVIDIA's
-//! documents tell them. In a process of its own for each part, because a process finds one driver once and for all.
+//! `card.rs` and `blas/` against a driver and a cuBLASLt that are played on this host: their calls, handles, captures, copies and
+//! refusals, as far as NVIDIA's documents tell them. In a process of its own for each part, because a process finds one driver once and for all.
 
 use super::{card, whole};
 use crate::{
     EngineError,
     cuda::{card::Card, driver::Driver as _, element::Element},
-    device::{Choice, Device},
+    device::{Choice, Device, Library},
 };
 use protocol::{DeviceWish, NoGpu};
 use std::{
@@ -24,31 +24,49 @@ fn cxx() -> Command {
     Command::new("c++")
 }
 
-/// The folder of the played driver, compiled once for all tests.
-fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
+/// The folder of a played library, compiled once for all tests.
+fn folder(folder: &'static OnceLock<PathBuf>, source: &str, soname: &str, file: &str) -> &'static Path {
+    folder.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap().keep();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/kernels/host/driver.cc");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda/kernels/host").join(source);
         let mut command = cxx();
         command.args(["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]);
-        let done = command.args(["-Wl,-soname,libcuda.so.1", "-o"]).arg(folder.join("libcuda.so")).arg(source).output();
+        let done = command.arg(format!("-Wl,-soname,{soname}")).arg("-o").arg(folder.join(file)).arg(source).output();
         let done = done.expect("these tests need a C++ compiler called c++ (Debian: g++)");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         folder
     })
 }
 
+fn driver() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    folder(&FOLDER, "driver.cc", "libcuda.so.1", "libcuda.so")
+}
+
+fn blas() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    folder(&FOLDER, "blas.cc", "libcublasLt.so.13", "libcublasLt.so.13")
+}
+
 /// Runs a part in a process that has the played driver and a card with these files; what it said.
-#[allow(clippy::disallowed_methods, reason = "this test's own program, as another process")]
 fn with_card(part: &str, files: &[(&str, &str)]) -> String {
+    run(part, files, driver().display().to_string())
+}
+
+/// The same with the played cuBLASLt.
+fn with_library(part: &str, files: &[(&str, &str)]) -> String {
+    run(part, files, format!("{}:{}", driver().display(), blas().display()))
+}
+
+#[allow(clippy::disallowed_methods, reason = "this test's own program, as another process")]
+fn run(part: &str, files: &[(&str, &str)], libraries: String) -> String {
     let card = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(card.path().join(name), text).unwrap();
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "cuda::tests::played::a_part_of_the_tests_below", "--nocapture"]);
-    command.env("LD_LIBRARY_PATH", folder()).env(PART, part).env(CARD, card.path());
+    command.env("LD_LIBRARY_PATH", libraries).env(PART, part).env(CARD, card.path());
     let done = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success() && said.contains("1 passed"), "{part}: {said}");
@@ -68,6 +86,9 @@ fn a_part_of_the_tests_below() {
         "has no image" => has_no_image(Path::new(&said(CARD))),
         "fills" => fills(Path::new(&said(CARD))),
         "fails" => fails(Path::new(&said(CARD))),
+        "multiplies" => multiplies(),
+        "multiplies wrong" => multiplies_wrong(),
+        "has no handle" => has_no_handle(),
         other => panic!("there is no part {other}"),
     }
 }
@@ -77,7 +98,7 @@ fn lost(why: &str) -> ! {
 }
 
 fn choose(wish: DeviceWish) -> Result<Choice, EngineError> {
-    Device::choose(wish, Element::F16, 1, lost)
+    Device::choose(wish, Element::F16, Library::Auto, 1, lost)
 }
 
 /// Why no GPU is taken.
@@ -95,6 +116,8 @@ fn computes() {
     let before = free();
     let Choice { device, no_gpu } = choose(DeviceWish::Auto).unwrap();
     assert_eq!((device.to_string().as_str(), no_gpu), ("Played GPU 0, f16", None));
+    // Where this machine has one, it does not take a played card.
+    assert!(device.no_library().is_some_and(|why| why.contains("cuBLASLt")), "{:?}", device.no_library());
     for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F32) {
         assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
     }
@@ -183,4 +206,52 @@ fn fails(card: &Path) {
 #[test]
 fn a_card_that_fails_in_a_run_is_lost_to_its_process() {
     with_card("fails", &[]);
+}
+
+fn multiplies() {
+    let before = free();
+    let device = choose(DeviceWish::Auto).unwrap().device;
+    assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16, cuBLASLt 13.1", None));
+    let device = Device::choose(DeviceWish::Auto, Element::Bf16, Library::Auto, 1, lost).unwrap().device;
+    assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, bf16, cuBLASLt 13.1", None));
+    for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F16) {
+        assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
+    }
+    assert_eq!(free(), before, "all was given back");
+    let device = Device::choose(DeviceWish::Auto, Element::F16, Library::Off, 1, lost).unwrap().device;
+    assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16", None));
+    let device = Device::choose(DeviceWish::Auto, Element::F32, Library::Auto, 1, lost).unwrap().device;
+    assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f32", None));
+}
+
+/// The trial in half types, and a whole recording in one, with linear layers by the library.
+#[test]
+fn a_library_multiplies_as_near_to_the_reference_as_kernels() {
+    with_library("multiplies", &[]);
+}
+
+fn multiplies_wrong() {
+    let device = choose(DeviceWish::Auto).unwrap().device;
+    assert_eq!(device.to_string(), "Played GPU 0, f16");
+    let why = device.no_library().unwrap();
+    assert!(why.starts_with("cuBLASLt 13.1 is not used") && why.contains("something else than the CPU"), "{why}");
+    // What is loaded later leaves it alone too.
+    assert_eq!(device.backend().unwrap().device(), "Played GPU 0, f16");
+}
+
+#[test]
+fn a_library_that_multiplies_wrong_is_left_alone() {
+    with_library("multiplies wrong", &[("blas-wrong", "")]);
+}
+
+fn has_no_handle() {
+    let device = choose(DeviceWish::Auto).unwrap().device;
+    assert_eq!(device.to_string(), "Played GPU 0, f16");
+    let why = device.no_library().unwrap();
+    assert!(why.starts_with("cuBLASLt 13.1 cannot be used") && why.contains("not initialized"), "{why}");
+}
+
+#[test]
+fn a_library_that_cannot_be_opened_is_done_without() {
+    with_library("has no handle", &[("blas-lacks", "")]);
 }

@@ -15,6 +15,8 @@
 //   exclusive  another program has the cards for itself
 //   imageless  no image is taken for one
 //
+// blas.cc beside it plays cuBLASLt on the same cards.
+//
 // Like a card it does what it is sent later: when somebody waits for it, and one thing with each question whether it is done.
 #include "../kernels.cu"
 
@@ -95,7 +97,11 @@ struct Launch {
 struct Event {
     bool passed = true;
 };
-typedef std::vector<Launch> Graph;
+// What is done when its turn comes.
+typedef std::function<Result()> Work;
+typedef std::vector<Work> Graph;
+// Captures of this kind allow that kernels are loaded meanwhile.
+constexpr int RELAXED = 2;
 
 struct Card {
     explicit Card(int ordinal) : ordinal(ordinal) {}
@@ -105,7 +111,7 @@ struct Card {
     // Nothing can be asked of it after a fault.
     Result fault = SUCCESS;
     std::map<u64, u64> memory;
-    std::deque<std::function<Result()>> sent;
+    std::deque<Work> sent;
 
     u64 total() const { return number("total", 1u << 30); }
     u64 own() const {
@@ -161,6 +167,15 @@ struct Card {
 struct Stream {
     Card* card;
     Graph* noting = nullptr;
+    int mode = 0;
+
+    void send(Work work) {
+        if (noting) {
+            noting->push_back(std::move(work));
+        } else {
+            card->sent.push_back(std::move(work));
+        }
+    }
 };
 
 std::recursive_mutex one_at_a_time;
@@ -454,21 +469,18 @@ Result cuLaunchKernel(void* function, u32 across, u32 down, u32 deep, u32 x, u32
     const std::string kernel = static_cast<const char*>(function);
     const auto first = static_cast<const unsigned char*>(params[0]);
     Launch launch{kernel, across, down, x, std::vector<unsigned char>(first, first + shim::entries().at(kernel).args)};
-    if (Graph* noting = static_cast<Stream*>(stream)->noting) {
-        noting->push_back(std::move(launch));
-    } else {
-        card->sent.push_back([card, launch = std::move(launch)] { return card->run(launch); });
-    }
+    static_cast<Stream*>(stream)->send([card, launch = std::move(launch)] { return card->run(launch); });
     return SUCCESS;
 }
 
-Result cuStreamBeginCapture_v2(void* stream, int) {
+Result cuStreamBeginCapture_v2(void* stream, int mode) {
     HERE(card)
     KNOWN(stream, streams)
     if (capturing()) {
         return CAPTURE_UNSUPPORTED;
     }
     static_cast<Stream*>(stream)->noting = new Graph;
+    static_cast<Stream*>(stream)->mode = mode;
     return SUCCESS;
 }
 
@@ -511,8 +523,8 @@ Result cuGraphLaunch(void* executable, void* stream) {
     HERE(card)
     KNOWN(executable, executables)
     KNOWN(stream, streams)
-    for (const Launch& launch : *static_cast<Graph*>(executable)) {
-        card->sent.push_back([card, launch] { return card->run(launch); });
+    for (const Work& work : *static_cast<Graph*>(executable)) {
+        card->sent.push_back(work);
     }
     return SUCCESS;
 }
@@ -556,6 +568,32 @@ Result cuEventDestroy_v2(void* event) {
     KNOWN(event, events)
     drop<Event>(event, events);
     return SUCCESS;
+}
+
+// For libraries that are played beside this one.
+
+// Sends work on a stream as kernels are sent; `what` is copied. `loads`: a kernel is loaded for it first.
+Result played_send(void* stream, int loads, int (*work)(const void* what), const void* what, size_t bytes) {
+    HERE(card)
+    KNOWN(stream, streams)
+    Stream* on = static_cast<Stream*>(stream);
+    if (loads && on->noting && on->mode != RELAXED) {
+        return CAPTURE_UNSUPPORTED;
+    }
+    const auto first = static_cast<const unsigned char*>(what);
+    on->send([card, work, copy = std::vector<unsigned char>(first, first + bytes)]() -> Result {
+        if (is_there("fault")) {
+            return card->fault = ILLEGAL_ADDRESS;
+        }
+        return card->fault = work(copy.data());
+    });
+    return SUCCESS;
+}
+
+// Whether the current card has these bytes.
+int played_has(u64 address, u64 bytes) {
+    const Turn turn(one_at_a_time);
+    return current && current->has(address, bytes);
 }
 
 }  // extern "C"
