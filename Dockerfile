@@ -33,6 +33,15 @@ RUN set -eu; \
       ln -s /opt/uv/bin/uv /usr/local/bin/uv; \
     fi
 
+# NVIDIA's cuBLASLt for the engine's linear layers on a GPU, where the base has none: nvidia-cublas==13.1.0.3 (650 MB). Empty: the
+# engine's own kernels do them.
+ARG CUBLAS=""
+RUN set -eu; \
+    if [ -n "$CUBLAS" ]; then \
+      python3 -m venv /opt/cublas; \
+      /opt/cublas/bin/pip install --no-cache-dir --disable-pip-version-check "$CUBLAS"; \
+    fi
+
 # Where RunPod mounts its volume, and where anybody else should mount one: everything that Easel writes lies below it.
 # A tool's programs are started by users of their own, which is why Easel itself is root; README.md says what another user
 # can and cannot do.

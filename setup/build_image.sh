@@ -13,16 +13,18 @@ usage: setup/build_image.sh [options]
   --binary FILE    the binary to hand over [default: target/release/easel, where it is]
   --compile        compile in a stage of the image instead
   --packages LIST  Debian packages of the runtime; '' for none [default: what the tools need]
+  --cublas         bring NVIDIA's cuBLASLt for the engine (650 MB), which bases of nvidia/cuda have already
   --push           push every tag after the build
 TEXT
 }
 fail() { echo "build_image.sh: $*" >&2; exit 1; }
 
-tags=() base='' binary='' compile=0 push=0 packages_given=0 packages=''
+tags=() base='' binary='' compile=0 push=0 packages_given=0 packages='' cublas=''
 while [ $# -gt 0 ]; do
   case $1 in
     --compile) compile=1; shift; continue ;;
     --push) push=1; shift; continue ;;
+    --cublas) cublas=nvidia-cublas==13.1.0.3; shift; continue ;;
     -h | --help) usage; exit 0 ;;
     --tag | --base | --binary | --packages) [ $# -ge 2 ] || fail "$1 needs a value" ;;
     *) usage >&2; exit 2 ;;
@@ -46,6 +48,7 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
 [ -z "$base" ] || arguments+=(--build-arg "BASE=$base")
 [ $packages_given = 0 ] || arguments+=(--build-arg "PACKAGES=$packages")
+[ -z "$cublas" ] || arguments+=(--build-arg "CUBLAS=$cublas")
 for tag in "${tags[@]}"; do arguments+=(--tag "$tag"); done
 # Behind a proxy, packages are fetched through it. Docker keeps these out of the image.
 for name in http_proxy https_proxy no_proxy; do

@@ -2,7 +2,10 @@
 
 use super::Finding::{self, Bad, Good, Odd};
 use crate::cli::compute;
-use engine::device::{self, Choice, Device, Library};
+use engine::{
+    EngineError,
+    device::{self, Choice, Device},
+};
 use panel::{
     Config,
     container_engine::{self, Way},
@@ -12,6 +15,7 @@ use panel::{
 };
 use protocol::{DeviceWish, NoGpu};
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write as _},
     path::Path,
@@ -133,27 +137,29 @@ fn models(config: &Config, cards: u32) -> Vec<Finding> {
     // Engines on the CPU are one as good as the other.
     wishes.dedup();
     let library = compute::library(config.engine_cublaslt);
-    wishes.into_iter().flat_map(|wish| model(wish, library, cards > 0)).collect()
+    // What keeps one card's library from being used keeps the others' too, and is told once.
+    let mut notes = BTreeSet::new();
+    let mut findings = Vec::new();
+    for wish in wishes {
+        let choice = Device::choose(wish, device::USUAL, library, 1, compute::lost);
+        notes.extend(choice.as_ref().ok().and_then(|choice| choice.device.no_library().map(str::to_owned)));
+        findings.push(model(wish, choice, cards > 0));
+    }
+    // Nothing is wrong then, but larger models may take longer than they could.
+    findings.extend(notes.iter().map(|why| Odd(format!("cuBLASLt: linear layers are the engine's own kernels'. {why}"))));
+    findings
 }
 
 /// A machine that has a card and paints on the CPU has something to mend.
-fn model(wish: DeviceWish, library: Library, has_card: bool) -> Vec<Finding> {
-    let choice = Device::choose(wish, device::USUAL, library, 1, compute::lost);
-    let no_library = choice.as_ref().ok().and_then(|choice| choice.device.no_library().map(no_library));
-    let found = match choice {
+fn model(wish: DeviceWish, choice: Result<Choice, EngineError>, has_card: bool) -> Finding {
+    match choice {
         Err(why) => {
             Bad(format!("models: {}", why.problem().map_or_else(|| why.to_string(), |p| format!("{} {}", p.what, p.remedy))))
         }
         Ok(_) if wish == DeviceWish::Cpu => Good("models: run on the CPU (engine_device = \"cpu\")".into()),
         Ok(Choice { device, no_gpu: None }) => Good(format!("models: run on {device}, which computes right")),
         Ok(Choice { no_gpu: Some(why), .. }) => no_gpu(wish, has_card, &why),
-    };
-    std::iter::once(found).chain(no_library).collect()
-}
-
-/// Nothing is wrong then, but larger models may take longer than they could.
-fn no_library(why: &str) -> Finding {
-    Odd(format!("cuBLASLt: linear layers are the engine's own kernels'. {why}"))
+    }
 }
 
 /// A card that others have now says nothing of the machine: often it is this studio that has it.

@@ -32,8 +32,8 @@ const OF_PYTHON: [&str; 5] = [
 const IN_PYTHON: [&str; 3] = ["nvidia/cu13/lib", "nvidia/cublas/lib", "torch/lib"];
 
 /// What to do where there is none.
-const REMEDY: &str = "Install it (pip install nvidia-cublas for the system's Python, or Debian's libcublas of NVIDIA's repository), \
-                      or name its folder in LD_LIBRARY_PATH";
+const REMEDY: &str = "Install it (python3 -m venv /opt/cublas && /opt/cublas/bin/pip install nvidia-cublas), or name its folder in \
+                      LD_LIBRARY_PATH";
 
 /// What a call comes to: 0 where it did what it should. No enumeration, because a newer library may say what nobody knows yet.
 pub(super) type Status = u32;
@@ -149,7 +149,7 @@ fn find() -> Result<Functions, String> {
     }
     Err(match odd.first() {
         None => format!("cuBLASLt was not found. {REMEDY}"),
-        Some(odd) => format!("cuBLASLt cannot be used ({odd}). {REMEDY}"),
+        Some(odd) => format!("cuBLASLt cannot be used: {odd}"),
     })
 }
 
@@ -211,8 +211,12 @@ fn trusted(path: &Path) -> Result<(), String> {
         let meta = fs::metadata(part).map_err(|e| e.to_string())?;
         // In a folder with the sticky bit others cannot replace what is not theirs.
         let open = meta.mode() & 0o022 != 0 && !(meta.is_dir() && meta.mode() & 0o1000 != 0);
-        if open || (meta.uid() != 0 && meta.uid() != own) {
-            return Err(format!("it is left alone, because others than root may write to {}", part.display()));
+        let part = part.display();
+        if open {
+            return Err(format!("it is left alone, because others may write to {part}; chmod go-w {part} changes that"));
+        }
+        if meta.uid() != 0 && meta.uid() != own {
+            return Err(format!("it is left alone, because {part} is neither root's nor of the user that this runs as"));
         }
     }
     Ok(())
@@ -266,7 +270,7 @@ mod tests {
         trusted(&file).unwrap();
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&file, Some(12_345), None).unwrap();
-            assert!(trusted(&file).is_err(), "another user's file");
+            assert!(trusted(&file).is_err_and(|why| why.contains("neither root's")), "another user's file");
         }
         // A link is what it leads to.
         let link = root.path().join("link");

@@ -96,8 +96,10 @@ impl Blas {
         let functions = library::found()?;
         let mut handle = ptr::null_mut();
         // SAFETY: writes the handle.
-        sure(functions, unsafe { (functions.create)(&raw mut handle) })
-            .map_err(|fault| format!("{} cannot be used: {fault}", library::name(functions)))?;
+        let status = unsafe { (functions.create)(&raw mut handle) };
+        if status != DONE {
+            return Err(format!("{} cannot be used: {}", library::name(functions), library::words(functions, status)));
+        }
         Ok(Blas { functions, handle, chosen: RefCell::default() })
     }
 
