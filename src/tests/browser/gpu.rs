@@ -69,6 +69,8 @@ async fn an_artist_is_told_while_a_job_waits_for_room_on_the_card() {
          body: JSON.stringify({recipe})}}).then(r => r.status)"
     );
     assert_eq!(b.run(&submit).await, json!(202));
+    let device = b.text("#device").await;
+    assert!(device.contains("Played GPU 0") && !device.contains("f16"), "{device}");
     let waits = "return document.querySelector('#progress').textContent.includes('waits for tools to give memory back')";
     b.until("the page says what holds it up", waits).await;
     assert!(b.text("#latest").await.contains("Waiting"), "{}", b.text("#latest").await);

@@ -16,7 +16,7 @@ pub struct Shell {
     pub(super) may_admin: bool,
     /// Minutes of admin mode that are left.
     pub(super) admin_minutes: Option<u32>,
-    /// Where the engine computes, in words.
+    /// Where the engines compute: "CPU, 2 cores", "2 × NVIDIA H100".
     pub(super) device: String,
     /// Which page this is: "studio", "gallery", "admin" or none of them.
     pub(super) here: &'static str,
@@ -40,11 +40,33 @@ impl Shell {
             colour: profile.colour,
             may_admin: profile.role == Role::Admin,
             admin_minutes: artist.admin_minutes,
-            device: if device.is_empty() { "Engine starting".into() } else { device },
+            device: if device.is_empty() { "Engine starting".into() } else { named(&device) },
             here,
             shortcuts: profile.shortcuts,
             stops_itself: app.pod.stops_itself(),
             stream: assets::url("worker.js").into_owned(),
         }
+    }
+}
+
+/// Devices as artists speak of them: a GPU by its name, without how it keeps numbers and what multiplies them.
+fn named(devices: &str) -> String {
+    let name = |device: &str| match device.split_once(", ") {
+        Some((name, _)) if !name.ends_with("CPU") => name.to_owned(),
+        _ => device.to_owned(),
+    };
+    devices.split("; ").map(name).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_called_by_its_name() {
+        assert_eq!(named("CPU, 2 cores"), "CPU, 2 cores");
+        assert_eq!(named("2 × CPU, 1 core"), "2 × CPU, 1 core");
+        assert_eq!(named("NVIDIA H100, f16, cuBLASLt 13.1"), "NVIDIA H100");
+        assert_eq!(named("2 × H100, f16; CPU, 2 cores; L4"), "2 × H100; CPU, 2 cores; L4");
     }
 }
