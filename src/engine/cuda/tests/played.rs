@@ -80,13 +80,13 @@ fn a_part_of_the_tests_below() {
     let said = |name: &str| std::env::var(name).unwrap_or_default();
     match said(PART).as_str() {
         "" => {}
-        "computes" => computes(),
+        "computes" => computes(Path::new(&said(CARD))),
         "counts" => counts(),
         "refuses" => println!("{}", refusal(DeviceWish::Auto)),
         "has no image" => has_no_image(Path::new(&said(CARD))),
         "fills" => fills(Path::new(&said(CARD))),
         "fails" => fails(Path::new(&said(CARD))),
-        "multiplies" => multiplies(),
+        "multiplies" => multiplies(Path::new(&said(CARD))),
         "multiplies wrong" => multiplies_wrong(),
         "has no handle" => has_no_handle(),
         other => panic!("there is no part {other}"),
@@ -108,12 +108,19 @@ fn refusal(wish: DeviceWish) -> NoGpu {
     no_gpu.unwrap()
 }
 
-fn free() -> u64 {
-    Card::open(0).unwrap().memory().unwrap().free
+/// What a card has, asked by somebody who keeps its context alive: the end of a context gives back what was forgotten.
+fn free(meter: &Card) -> u64 {
+    meter.memory().unwrap().free
 }
 
-fn computes() {
-    let before = free();
+/// What one of the card's files says.
+fn told(card: &Path, file: &str) -> String {
+    std::fs::read_to_string(card.join(file)).unwrap()
+}
+
+fn computes(card_folder: &Path) {
+    let meter = Card::open(0).unwrap();
+    let before = free(&meter);
     let Choice { device, no_gpu } = choose(DeviceWish::Auto).unwrap();
     assert_eq!((device.to_string().as_str(), no_gpu), ("Played GPU 0, f16", None));
     // Where this machine has one, it does not take a played card.
@@ -121,7 +128,9 @@ fn computes() {
     for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F32) {
         assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
     }
-    assert_eq!(free(), before, "all was given back");
+    assert_eq!(free(&meter), before, "all was given back");
+    drop(meter);
+    assert_eq!(told(card_folder, &std::process::id().to_string()), "0", "the context too");
 }
 
 /// The trial, and a whole recording with graphs, copies and marks.
@@ -156,7 +165,7 @@ fn what_keeps_a_card_from_being_used_is_said() {
 fn has_no_image(card: &Path) {
     let NoGpu::Unusable(why) = refusal(DeviceWish::Auto) else { panic!("others have it") };
     assert!(why.contains("no nvcc") || why.contains("image is invalid"), "{why}");
-    let held = std::fs::read_to_string(card.join(std::process::id().to_string())).unwrap();
+    let held = told(card, &std::process::id().to_string());
     assert_eq!(held, "0", "who goes on without the card holds none of it");
 }
 
@@ -208,8 +217,9 @@ fn a_card_that_fails_in_a_run_is_lost_to_its_process() {
     with_card("fails", &[]);
 }
 
-fn multiplies() {
-    let before = free();
+fn multiplies(card_folder: &Path) {
+    let meter = Card::open(0).unwrap();
+    let before = free(&meter);
     let device = choose(DeviceWish::Auto).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16, cuBLASLt 13.1", None));
     let device = Device::choose(DeviceWish::Auto, Element::Bf16, Library::Auto, 1, lost).unwrap().device;
@@ -217,7 +227,7 @@ fn multiplies() {
     for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F16) {
         assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
     }
-    assert_eq!(free(), before, "all was given back");
+    assert_eq!((free(&meter), told(card_folder, "blas-handles").as_str()), (before, "0"), "all was given back");
     let device = Device::choose(DeviceWish::Auto, Element::F16, Library::Off, 1, lost).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16", None));
     let device = Device::choose(DeviceWish::Auto, Element::F32, Library::Auto, 1, lost).unwrap().device;

@@ -40,6 +40,8 @@ constexpr int PCI_BUS = 33, PCI_SLOT = 34, PCI_DOMAIN = 50;
 constexpr u64 ALIGN = 256;
 // What a context costs by itself.
 constexpr u64 CONTEXT_BYTES = 16u << 20;
+// What a graph costs that can be launched.
+constexpr u64 GRAPH_BYTES = 64u << 10;
 constexpr u32 MOST_ACROSS = 0x7FFFFFFF, MOST_DOWN = 65535, MOST_THREADS = 1024;
 
 std::string path(const std::string& name) {
@@ -108,6 +110,7 @@ struct Card {
 
     int ordinal;
     int contexts = 0;
+    int graphs = 0;
     // Nothing can be asked of it after a fault.
     Result fault = SUCCESS;
     std::map<u64, u64> memory;
@@ -115,7 +118,7 @@ struct Card {
 
     u64 total() const { return number("total", 1u << 30); }
     u64 own() const {
-        u64 used = contexts > 0 ? CONTEXT_BYTES : 0;
+        u64 used = contexts > 0 ? CONTEXT_BYTES + graphs * GRAPH_BYTES : 0;
         for (const auto& [address, bytes] : memory) {
             used += bytes;
         }
@@ -162,6 +165,11 @@ struct Card {
         }
         return fault;
     }
+};
+
+struct Executable {
+    Card* card;
+    Graph works;
 };
 
 struct Stream {
@@ -500,8 +508,9 @@ Result cuStreamEndCapture(void* stream, void** graph) {
 Result cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
     HERE(card)
     KNOWN(graph, graphs)
-    *executable = new Graph(*static_cast<Graph*>(graph));
+    *executable = new Executable{card, *static_cast<Graph*>(graph)};
     executables.insert(*executable);
+    card->graphs++;
     return SUCCESS;
 }
 
@@ -515,7 +524,8 @@ Result cuGraphDestroy(void* graph) {
 Result cuGraphExecDestroy(void* executable) {
     const Turn turn(one_at_a_time);
     KNOWN(executable, executables)
-    drop<Graph>(executable, executables);
+    static_cast<Executable*>(executable)->card->graphs--;
+    drop<Executable>(executable, executables);
     return SUCCESS;
 }
 
@@ -523,7 +533,7 @@ Result cuGraphLaunch(void* executable, void* stream) {
     HERE(card)
     KNOWN(executable, executables)
     KNOWN(stream, streams)
-    for (const Work& work : *static_cast<Graph*>(executable)) {
+    for (const Work& work : static_cast<Executable*>(executable)->works) {
         card->sent.push_back(work);
     }
     return SUCCESS;
