@@ -2,7 +2,7 @@
 #
 #   docker build -t easel .                                             builds the binary in a stage of its own, from this folder
 #   setup/build_image.sh                                                takes target/release/easel where there is one
-#   docker build --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 …    for pods with a GPU whose tools want CUDA's libraries
+#   docker build --build-arg BASE=nvidia/cuda:12.8.1-runtime-ubuntu24.04 …    for pods with a GPU whose tools want CUDA's libraries
 #
 # The builder before BuildKit runs every stage up to the one that is wanted, so the stage that compiles comes last.
 
@@ -33,8 +33,8 @@ RUN set -eu; \
       ln -s /opt/uv/bin/uv /usr/local/bin/uv; \
     fi
 
-# NVIDIA's cuBLASLt for the engine's linear layers on a GPU, where the base has none: nvidia-cublas==13.1.0.3 (650 MB). Empty: the
-# engine's own kernels do them.
+# NVIDIA's cuBLASLt for the engine's linear layers on a GPU, where the base has none: nvidia-cublas-cu12==12.9.1.4, which works with all drivers that
+# the kernels need. Empty: the engine's own kernels do them.
 ARG CUBLAS=""
 RUN set -eu; \
     if [ -n "$CUBLAS" ]; then \
@@ -48,7 +48,10 @@ RUN set -eu; \
 WORKDIR /workspace
 ENV EASEL_DATA=/workspace/easel \
     EASEL_WORKSPACE=/workspace \
-    EASEL_BIND=0.0.0.0
+    EASEL_BIND=0.0.0.0 \
+    # As NVIDIA's own images ask for it: their container runtime gives a GPU to who wants one.
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 # The studio, and the gates of the tools: `public_port` of every tool.toml.
 EXPOSE 8080 7861 8188 8675 8888
@@ -85,7 +88,7 @@ WORKDIR /easel
 COPY . .
 # The compiler for GPUs is fetched from PyPI; needs no GPU here.
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
-RUN NVCC=$(setup/nvcc.sh /opt/nvcc) cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
+RUN CUDA_HOME=$(setup/nvrtc.sh /opt/nvrtc) cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
 
 FROM runtime
 COPY --from=build /easel/target/release/easel /usr/local/bin/easel

@@ -9,11 +9,11 @@ usage() {
 usage: setup/build_image.sh [options]
 
   --tag NAME:TAG   name of the image [default: easel:VERSION]; can be given again
-  --base IMAGE     runtime base, such as nvidia/cuda:13.0.1-runtime-ubuntu24.04 [default: debian:trixie-slim]
+  --base IMAGE     runtime base, such as nvidia/cuda:12.8.1-runtime-ubuntu24.04 [default: debian:trixie-slim]
   --binary FILE    the binary to hand over [default: target/release/easel, where it is]
   --compile        compile in a stage of the image instead
   --packages LIST  Debian packages of the runtime; '' for none [default: what the tools need]
-  --cublas         bring NVIDIA's cuBLASLt for the engine (650 MB), which bases of nvidia/cuda have already
+  --cublas         bring NVIDIA's cuBLASLt for the engine (860 MB), which bases of nvidia/cuda have already
   --push           push every tag after the build
 TEXT
 }
@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --compile) compile=1; shift; continue ;;
     --push) push=1; shift; continue ;;
-    --cublas) cublas=nvidia-cublas==13.1.0.3; shift; continue ;;
+    --cublas) cublas=nvidia-cublas-cu12==12.9.1.4; shift; continue ;;
     -h | --help) usage; exit 0 ;;
     --tag | --base | --binary | --packages) [ $# -ge 2 ] || fail "$1 needs a value" ;;
     *) usage >&2; exit 2 ;;
@@ -77,8 +77,12 @@ else
 fi
 
 # A binary that was linked against a newer C library than the base has would only be noticed in the pod.
-docker run --rm --network none --entrypoint easel "${tags[0]}" --version ||
+said=$(docker run --rm --network none --entrypoint easel "${tags[0]}" --version) ||
   fail "the binary does not run on this base; use a base that is as new as the machine it was built on, or --compile"
+echo "$said"
+case $said in *'no kernels'*)
+  echo "build_image.sh: it will use no GPU; CUDA_HOME=\$(setup/nvrtc.sh) cargo build --release makes a program that does, --compile too" >&2 ;;
+esac
 docker image inspect --format '{{.Id}} {{.Size}} bytes' "${tags[0]}"
 
 if [ $push = 1 ]; then

@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 use panel::config::Flags;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -34,9 +35,13 @@ const EXIT_CODES: &str = "Exit codes:
   5  refused: no such profile, name taken, wrong value
  130 interrupted";
 
+/// What `--version` says, and `-V` does not in full: a program that was built without NVIDIA's compiler uses no GPU.
+static LONG_VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}\n{}", env!("CARGO_PKG_VERSION"), ::engine::device::kernels()));
+
 /// A shared studio for GPU pods and Linux boxes. Without a subcommand it serves.
 #[derive(Debug, Parser)]
-#[command(name = "easel", version, after_help = EXIT_CODES)]
+#[command(name = "easel", version, long_version = LONG_VERSION.as_str(), after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     shared: Shared,

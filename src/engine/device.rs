@@ -162,6 +162,14 @@ impl Device {
     }
 }
 
+/// The GPUs that this program has kernels for: one line, in words.
+pub fn kernels() -> String {
+    #[cfg(feature = "cuda")]
+    return crate::cuda::images::in_words();
+    #[cfg(not(feature = "cuda"))]
+    "no support for GPUs".to_owned()
+}
+
 /// GPU `number`, or why there is none.
 #[cfg(feature = "cuda")]
 fn open(number: u32, element: Element, library: Library) -> Result<CudaBackend, NoGpu> {

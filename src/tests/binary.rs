@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// Bytes that the stripped program may have, its embedded model, front end and kernels for GPUs included.
 const BAR: u64 = 64 << 20;
-/// Bytes that are kept free for the kernels, which are in it only where `nvcc` was.
+/// Bytes that are kept free for the kernels, which are in it only where their compiler was.
 const KERNELS: u64 = 2 << 20;
 
 /// A machine without NVIDIA's libraries has to start it.
@@ -29,4 +29,15 @@ fn the_stripped_program_is_small() {
     let bytes = to.metadata().unwrap().len();
     println!("the stripped program has {:.1} MiB; bar {} with kernels for GPUs", bytes as f64 / f64::from(1 << 20), BAR >> 20);
     assert!(bytes <= BAR - KERNELS, "{bytes} bytes");
+}
+
+#[test]
+fn it_tells_which_gpus_it_has_kernels_for() {
+    let told = |flag| String::from_utf8(Command::new(env!("CARGO_BIN_EXE_easel")).arg(flag).output().unwrap().stdout).unwrap();
+    let version = format!("easel {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(told("-V").trim_end(), version);
+    let long = told("--version");
+    let (first, kernels) = long.trim_end().split_once('\n').unwrap();
+    assert_eq!(first, version);
+    assert!(kernels.starts_with("kernels for NVIDIA GPUs") || kernels == "no kernels for NVIDIA GPUs", "{kernels}");
 }

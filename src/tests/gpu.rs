@@ -24,9 +24,9 @@ const AT_MOST: Duration = Duration::from_secs(120);
 
 /// The file that a library is, the name that it is found under, and what it is built from.
 const LIBRARIES: [(&str, &str, &str); 2] =
-    [("libcuda.so", "libcuda.so.1", "driver.cc"), ("libcublasLt.so.13", "libcublasLt.so.13", "blas.cc")];
+    [("libcuda.so", "libcuda.so.1", "driver.cc"), ("libcublasLt.so.12", "libcublasLt.so.12", "blas.cc")];
 /// How the engine calls the card with both.
-const DEVICE: &str = "Played GPU 0, f16, cuBLASLt 13.1";
+const DEVICE: &str = "Played GPU 0, f16, cuBLASLt 12.9";
 
 /// The folder of the played driver and cuBLASLt, compiled once for all tests.
 pub(crate) fn libraries() -> &'static Path {

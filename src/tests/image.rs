@@ -40,6 +40,7 @@ fn engine() -> Option<&'static Dockerd> {
         let done = build.output().unwrap();
         let (said, why) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         assert!(done.status.success(), "{said}\n{why}");
+        assert_eq!(said.contains("no kernels"), why.contains("it will use no GPU"), "{said}\n{why}");
         let last = said.lines().last().unwrap_or_default();
         println!("image: built in {:.1?}, {last}", begun.elapsed());
     });

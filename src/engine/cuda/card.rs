@@ -7,6 +7,7 @@
 use super::{
     blas::Blas,
     driver::{Driver, Fault, Graph, Launch, Mark, Matmul, MatmulAt, Memory, THREADS},
+    images::{self, Capability, IMAGES, OLDEST_DRIVER},
 };
 use cudarc::driver::{
     DriverError,
@@ -15,10 +16,8 @@ use cudarc::driver::{
 };
 use std::{cell::OnceCell, collections::HashMap, ffi::CString};
 
-/// The kernels for all cards, as `build.rs` compiled them; empty where there was no `nvcc`.
-const KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
-/// The first driver that takes what the pinned `nvcc` makes, as drivers count.
-const OLDEST: i32 = 13_000;
+/// The first drivers of CUDA's major versions, as NVIDIA tells of compatibility within them.
+const FIRST_DRIVERS: [(i32, &str); 2] = [(12_000, "525"), (13_000, "580")];
 
 /// A card of this machine.
 #[derive(Debug)]
@@ -75,18 +74,61 @@ fn on_bus(number: u32) -> Result<sys::CUdevice, Fault> {
     found.map(|(_, card)| *card).ok_or_else(|| Fault::Other(format!("there is no GPU {number}; there are {}", cards.len())))
 }
 
-/// Gives the driver the kernels. Without any it is asked all the same: the one that tests play has its own, and NVIDIA's refuses.
-fn load() -> Result<sys::CUmodule, Fault> {
-    // It reads the image as words; nothing but a zero is an empty text, which is no image.
-    let mut words = vec![0u64; KERNELS.len().div_ceil(8).max(1)];
-    bytemuck::cast_slice_mut(&mut words)[..KERNELS.len()].copy_from_slice(KERNELS);
-    // SAFETY: the image is whole, carries its own length, and is copied by the call.
-    let loaded = unsafe { module::load_data(words.as_ptr().cast()) };
+/// Gives the driver the kernels for this card. A build without any asks it all the same: the driver that tests play has its own,
+/// and NVIDIA's refuses.
+fn load(device: sys::CUdevice) -> Result<sys::CUmodule, Fault> {
+    let image = image(capability(device)?)?;
+    // SAFETY: the image is whole, tells its own end, and is copied by the call.
+    let loaded = unsafe { module::load_data(image.as_ptr().cast()) };
     loaded.map_err(|error| match Fault::from(error) {
-        Fault::Other(_) if KERNELS.is_empty() => {
-            Fault::Other("this build has no kernels for GPUs, because there was no nvcc".to_owned())
+        Fault::Other(_) if IMAGES.is_empty() => {
+            Fault::Other("this build has no kernels for GPUs, because their compiler was not there".to_owned())
         }
         fault => fault,
+    })
+}
+
+fn capability(device: sys::CUdevice) -> Result<Capability, Fault> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+    };
+    // SAFETY: the device is one that the driver gave.
+    let part = |which| unsafe { device::get_attribute(device, which) }.map(|part| u32::try_from(part).unwrap_or(0));
+    Ok((part(MAJOR)?, part(MINOR)?))
+}
+
+/// The kernels for a card.
+fn image(card: Capability) -> Result<Vec<u64>, Fault> {
+    if IMAGES.is_empty() {
+        // An empty text, which is no image.
+        return Ok(vec![0]);
+    }
+    let suitable = images::suitable(IMAGES, card).ok_or_else(|| {
+        let (major, minor) = card;
+        Fault::Other(format!("the GPU has compute capability {major}.{minor}, and the kernels need 8.0 or newer (A100, RTX 30)"))
+    })?;
+    suitable.unpack().map_err(Fault::Other)
+}
+
+/// The version of CUDA that the driver is made for, as drivers count: 12080 for 12.8.
+fn version() -> Result<i32, Fault> {
+    let mut version = 0;
+    // SAFETY: writes the one number.
+    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
+    Ok(version)
+}
+
+/// A version of CUDA in words, as drivers count.
+fn in_words(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
+/// What is wrong with a driver of this version, in words.
+fn too_old(version: i32) -> Option<String> {
+    let first = FIRST_DRIVERS.iter().find(|(first, _)| *first == OLDEST_DRIVER);
+    let called = first.map(|(_, name)| format!(" (driver {name})")).unwrap_or_default();
+    (version < OLDEST_DRIVER).then(|| {
+        format!("the NVIDIA driver is made for CUDA {}, and {} is needed{called}", in_words(version), in_words(OLDEST_DRIVER))
     })
 }
 
@@ -101,14 +143,8 @@ impl Card {
             return Err(Fault::Other("there is no NVIDIA driver".to_owned()));
         }
         result::init()?;
-        let mut version = 0;
-        // SAFETY: writes the one number.
-        unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
-        if version < OLDEST {
-            let (major, minor) = (version / 1000, version % 1000 / 10);
-            return Err(Fault::Other(format!(
-                "the NVIDIA driver is made for CUDA {major}.{minor}, and 13.0 is needed (driver 580)"
-            )));
+        if let Some(why) = too_old(version()?) {
+            return Err(Fault::Other(why));
         }
         let device = on_bus(number)?;
         // SAFETY: the device was just given.
@@ -126,7 +162,7 @@ impl Card {
         // SAFETY: the context is retained by whoever calls.
         unsafe { ctx::set_current(context) }?;
         // Before the stream: where there are no kernels, nothing is left but the context.
-        let module = load()?;
+        let module = load(device)?;
         let stream = stream::create(stream::StreamKind::NonBlocking)?;
         let (kernels, graphs, marks) = (HashMap::new(), HashMap::new(), HashMap::new());
         Ok(Card { name, device, context, stream, module, kernels, graphs, marks, made: 0, library: OnceCell::new() })
@@ -141,7 +177,8 @@ impl Card {
 
     fn blas(&self) -> Result<&Blas, String> {
         self.enter().map_err(|fault| fault.to_string())?;
-        self.library.get_or_init(Blas::open).as_ref().map_err(Clone::clone)
+        let open = || Blas::open(version().map_err(|fault| fault.to_string())?);
+        self.library.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 
     /// Makes the card's context this thread's.
@@ -344,7 +381,7 @@ mod tests {
     fn a_machine_without_a_card_says_so() {
         if let Err(fault) = Card::open(0) {
             let words = fault.to_string();
-            assert!(words.contains("driver") || words.contains("nvcc") || words.contains("device"), "{words}");
+            assert!(words.contains("driver") || words.contains("compiler") || words.contains("device"), "{words}");
         }
     }
 }

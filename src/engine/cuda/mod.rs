@@ -10,6 +10,8 @@ mod blas;
 pub mod card;
 pub mod driver;
 pub mod element;
+#[cfg(feature = "cuda")]
+pub(crate) mod images;
 mod launches;
 mod pool;
 #[cfg(test)]

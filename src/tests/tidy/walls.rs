@@ -24,16 +24,11 @@ const NAMES: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/panel/config.rs", "src/panel/config/"]),
     (
         "Command::new(",
-        &[
-            "src/supervise/spawner.rs",
-            "src/supervise/guardian/child.rs",
-            "src/supervise/init.rs",
-            "src/assets/build.rs",
-            "src/engine/build.rs",
-        ],
+        &["src/supervise/spawner.rs", "src/supervise/guardian/child.rs", "src/supervise/init.rs", "src/assets/build.rs"],
     ),
     ("rayon::", &["src/engine/cpu/"]),
     ("cudarc::", &["src/engine/cuda/card.rs", "src/engine/cuda/blas/"]),
+    ("lzma_rust2::", &["src/engine/build/", "src/engine/cuda/images.rs"]),
     ("safetensors::", &["src/engine/weights/", "src/engine/golden/"]),
     ("memmap2::", &["src/engine/weights/"]),
     ("tokenizers::", &["src/engine/text/"]),

@@ -15,9 +15,9 @@ use std::{
     sync::OnceLock,
 };
 
-/// The library's names, newest first. Both have every function below, with the same signature, and work with the drivers
-/// that the kernels need.
-const NAMES: [&str; 2] = ["libcublasLt.so.13", "libcublasLt.so.12"];
+/// The library's names, newest first, each with the oldest driver that it works with, as drivers count. Both have every function
+/// below, with the same signature.
+const NAMES: [(&str, i32); 2] = [("libcublasLt.so.13", 13_000), ("libcublasLt.so.12", 12_000)];
 /// Folders of CUDA's own packages.
 const OF_CUDA: [&str; 2] = ["/usr/local/cuda/lib64", "/usr/local/cuda/targets/x86_64-linux/lib"];
 /// Folders above a Python's packages, where pods have theirs. A `*` stands for any name.
@@ -32,7 +32,7 @@ const OF_PYTHON: [&str; 5] = [
 const IN_PYTHON: [&str; 3] = ["nvidia/cu13/lib", "nvidia/cublas/lib", "torch/lib"];
 
 /// What to do where there is none.
-const REMEDY: &str = "Install it (python3 -m venv /opt/cublas && /opt/cublas/bin/pip install nvidia-cublas), or name its folder in \
+const REMEDY: &str = "Install it (python3 -m venv /opt/cublas && /opt/cublas/bin/pip install nvidia-cublas-cu12), or name its folder in \
                       LD_LIBRARY_PATH";
 
 /// What a call comes to: 0 where it did what it should. No enumeration, because a newer library may say what nobody knows yet.
@@ -108,10 +108,16 @@ functions! {
     ) -> Status;
 }
 
-/// The library of this machine, or why there is none and what to do, in words.
-pub(super) fn found() -> Result<&'static Functions, String> {
+/// The library of this machine for a driver of this version, or why there is none and what to do, in words.
+pub(super) fn found(driver: i32) -> Result<&'static Functions, String> {
+    // A process has one driver.
     static FOUND: OnceLock<Result<Functions, String>> = OnceLock::new();
-    FOUND.get_or_init(find).as_ref().map_err(Clone::clone)
+    FOUND.get_or_init(|| find(driver)).as_ref().map_err(Clone::clone)
+}
+
+/// The names of what works with a driver of this version.
+fn names_for(driver: i32) -> impl Iterator<Item = &'static str> + Clone {
+    NAMES.into_iter().filter(move |(_, oldest)| *oldest <= driver).map(|(name, _)| name)
 }
 
 /// "cuBLASLt 13.1"
@@ -132,15 +138,15 @@ pub(super) fn words(functions: &Functions, status: Status) -> String {
     unsafe { CStr::from_ptr(told) }.to_string_lossy().into_owned()
 }
 
-fn find() -> Result<Functions, String> {
+fn find(driver: i32) -> Result<Functions, String> {
     let mut odd = Vec::new();
     // What the system's loader knows was named to it by whoever administers the machine.
-    for name in NAMES {
+    for name in names_for(driver) {
         if let Ok(functions) = load(Path::new(name)) {
             return Ok(functions);
         }
     }
-    for path in candidates(Path::new("/")) {
+    for path in candidates(Path::new("/"), driver) {
         let outcome = trusted(&path).and_then(|()| load(&path));
         match outcome {
             Ok(functions) => return Ok(functions),
@@ -148,7 +154,7 @@ fn find() -> Result<Functions, String> {
         }
     }
     Err(match odd.first() {
-        None => format!("cuBLASLt was not found. {REMEDY}"),
+        None => format!("cuBLASLt for this driver was not found. {REMEDY}"),
         Some(odd) => format!("cuBLASLt cannot be used: {odd}"),
     })
 }
@@ -163,15 +169,15 @@ fn load(path: &Path) -> Result<Functions, String> {
     Ok(functions)
 }
 
-/// The files below `root` that may be the library, in the order in which they are tried.
-fn candidates(root: &Path) -> Vec<PathBuf> {
+/// The files below `root` that may be the library for a driver of this version, in the order in which they are tried.
+fn candidates(root: &Path, driver: i32) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = OF_CUDA.iter().map(|folder| below(root, folder)).collect();
     for python in OF_PYTHON {
         for packages in matching(root, python) {
             folders.extend(IN_PYTHON.map(|folder| packages.join(folder)));
         }
     }
-    let files = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let files = names_for(driver).flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     files.filter(|file| file.is_file()).collect()
 }
 
@@ -243,14 +249,16 @@ mod tests {
     #[test]
     fn it_is_looked_for_where_pods_have_it_newest_first() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(candidates(root.path()), Vec::<PathBuf>::new());
+        let newest = 13_020;
+        assert_eq!(candidates(root.path(), newest), Vec::<PathBuf>::new());
         let older = put(root.path(), "/usr/local/lib/python3.11/dist-packages/nvidia/cublas/lib/libcublasLt.so.12");
         let of_torch = put(root.path(), "/opt/conda/lib/python3.10/site-packages/torch/lib/libcublasLt.so.13");
         let of_wheel = put(root.path(), "/usr/local/lib/python3.12/dist-packages/nvidia/cu13/lib/libcublasLt.so.13");
         let of_cuda = put(root.path(), "/usr/local/cuda/lib64/libcublasLt.so.13");
         put(root.path(), "/usr/local/lib/python3.12/dist-packages/nvidia/cu13/lib/libcublas.so.13");
         put(root.path(), "/usr/local/lib/ruby/dist-packages/nvidia/cu13/lib/libcublasLt.so.13");
-        assert_eq!(candidates(root.path()), [of_cuda, of_wheel, of_torch, older]);
+        assert_eq!(candidates(root.path(), newest), [of_cuda, of_wheel, of_torch, older.clone()]);
+        assert_eq!(candidates(root.path(), 12_080), [older], "a driver of CUDA 12 takes nothing newer");
     }
 
     #[test]

@@ -88,12 +88,12 @@ fn value<T>(of: &T) -> (*const c_void, usize) {
 }
 
 impl Blas {
-    /// The library for the card whose context is current.
+    /// The library for the card whose context is current, and for its driver's version, as drivers count.
     ///
     /// # Errors
     /// Why it is not used and what to do, in words: a card computes without it too.
-    pub(super) fn open() -> Result<Blas, String> {
-        let functions = library::found()?;
+    pub(super) fn open(driver: i32) -> Result<Blas, String> {
+        let functions = library::found(driver)?;
         let mut handle = ptr::null_mut();
         // SAFETY: writes the handle.
         let status = unsafe { (functions.create)(&raw mut handle) };

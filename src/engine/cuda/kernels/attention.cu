@@ -83,7 +83,7 @@ template <class T, u32 SLICES> DEVICE void attend(const AttentionArgs& args) {
     // Key 0 is seen by every query, so that no running maximum stays infinite.
     const u32 end = args.causal && first + SPAN < args.tokens ? first + SPAN : args.tokens;
     if (threadIdx.x < SPAN) {
-        tiles.most[threadIdx.x] = -INFINITY;
+        tiles.most[threadIdx.x] = -infinity();
         tiles.sum[threadIdx.x] = 0.0f;
     }
     float out[SLICES][2][2] = {};
@@ -111,7 +111,7 @@ template <class T, u32 SLICES> DEVICE void attend(const AttentionArgs& args) {
             for (u32 j = 0; j < 2; j++) {
                 const u32 query = first + y + i * HALF, seen = key + x + j * HALF;
                 const bool visible = seen < args.tokens && (!args.causal || seen <= query);
-                tiles.scores[y + i * HALF][x + j * HALF] = visible ? scores[i][j] : -INFINITY;
+                tiles.scores[y + i * HALF][x + j * HALF] = visible ? scores[i][j] : -infinity();
             }
         }
         barrier();

@@ -90,7 +90,7 @@ template <u32 KEYS> DEVICE void hide(Scores<KEYS>& scores, const AttentionArgs& 
         for (u32 i = 0; i < 4; i++) {
             const u32 seen = key + j * 8 + lane % 4 * 2 + i % 2;
             const bool visible = seen < args.tokens && (!args.causal || seen <= query + lane / 4 + i / 2 * 8);
-            scores.of[j][i] = visible ? scores.of[j][i] : -INFINITY;
+            scores.of[j][i] = visible ? scores.of[j][i] : -infinity();
         }
     }
 }
@@ -181,7 +181,7 @@ template <class T, u32 SIZE, u32 COLS, u32 KEYS> DEVICE void attend_mma(const At
     const u32 end = args.causal && first + QUERIES < args.tokens ? first + QUERIES : args.tokens;
     send_rows<T>(tiles.keys, args, keys, 0, 0);
     Rows<T, SIZE, COLS> rows = {};
-    rows.most[0] = rows.most[1] = -INFINITY;
+    rows.most[0] = rows.most[1] = -infinity();
     load_queries(rows, args, queries, query);
     for (u32 key = 0; key < end; key += KEYS) {
         // The keys are there, and nobody reads the values before them any more.

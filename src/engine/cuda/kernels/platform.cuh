@@ -1,4 +1,4 @@
-// What a kernel is written in: CUDA's own words under nvcc, the shim's for the host's C++ compiler. Knows no operation.
+// What a kernel is written in: CUDA's own words under NVIDIA's compilers, the shim's for the host's C++ compiler. Knows no operation.
 #pragma once
 
 typedef unsigned int u32;
@@ -47,6 +47,7 @@ template <> DEVICE bf16 narrow<bf16>(float x) { return __float2bfloat16_rn(x); }
 DEVICE void add_in_block(u32* to, u32 x) { atomicAdd(to, x); }
 DEVICE u32 bits(float x) { return __float_as_uint(x); }
 DEVICE float from_bits(u32 x) { return __uint_as_float(x); }
+DEVICE float infinity() { return from_bits(0x7F800000u); }
 // As the card raises by itself: within 2^-22 of it, and too small a result is 0.
 DEVICE float power_of_two(float x) {
     float to;

@@ -1,7 +1,7 @@
 // NVIDIA's cuBLASLt, played on the cards of driver.cc: the calls that the engine makes, refused where NVIDIA's documents say so.
 // Knows no operation.
 //
-//   c++ -std=c++17 -O2 -shared -fPIC -Wl,-soname,libcublasLt.so.13 -o FOLDER/libcublasLt.so.13 blas.cc
+//   c++ -std=c++17 -O2 -shared -fPIC -Wl,-soname,libcublasLt.so.12 -o FOLDER/libcublasLt.so.12 blas.cc
 //
 // The folder of the cards may have these files, besides those of the driver:
 //
@@ -202,7 +202,7 @@ template <class T> Status end(void* handle, std::set<void*>& all) {
 
 extern "C" {
 
-size_t cublasLtGetVersion() { return 130100; }
+size_t cublasLtGetVersion() { return 120900; }
 
 const char* cublasLtGetStatusString(Status status) {
     switch (status) {

@@ -10,7 +10,8 @@
 //   total      bytes of each card (1 GiB)
 //   PID        bytes that this process holds of each card, while it lives; its own is written by the driver
 //   count      how many cards; the one that the driver counts first is the last on the PCI bus (1)
-//   version    of CUDA, as drivers say it (13000)
+//   version    of CUDA, as drivers say it (12080)
+//   capability what the cards can compute, as in sm_89 (89)
 //   fault      while it is there, kernels meet an illegal address
 //   exclusive  another program has the cards for itself
 //   imageless  no image is taken for one
@@ -36,7 +37,7 @@ typedef int Result;
 constexpr Result SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, DEVICE_UNAVAILABLE = 46, INVALID_DEVICE = 101,
                  INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
                  CAPTURE_UNSUPPORTED = 900;
-constexpr int PCI_BUS = 33, PCI_SLOT = 34, PCI_DOMAIN = 50;
+constexpr int PCI_BUS = 33, PCI_SLOT = 34, PCI_DOMAIN = 50, CAPABILITY_MAJOR = 75, CAPABILITY_MINOR = 76;
 constexpr u64 ALIGN = 256;
 // What a context costs by itself.
 constexpr u64 CONTEXT_BYTES = 16u << 20;
@@ -245,7 +246,7 @@ Result cuInit(unsigned) {
 }
 
 Result cuDriverGetVersion(int* version) {
-    *version = static_cast<int>(number("version", 13000));
+    *version = static_cast<int>(number("version", 12080));
     return SUCCESS;
 }
 
@@ -283,6 +284,8 @@ Result cuDeviceGetAttribute(int* value, int attribute, int device) {
         case PCI_DOMAIN: *value = 0; return SUCCESS;
         case PCI_BUS: *value = 0x40 - device; return SUCCESS;
         case PCI_SLOT: *value = 0; return SUCCESS;
+        case CAPABILITY_MAJOR: *value = static_cast<int>(number("capability", 89)) / 10; return SUCCESS;
+        case CAPABILITY_MINOR: *value = static_cast<int>(number("capability", 89)) % 10; return SUCCESS;
         default: return INVALID_VALUE;
     }
 }

@@ -44,6 +44,7 @@ inline float from_bits(u32 x) {
     memcpy(&to, &x, sizeof to);
     return to;
 }
+inline float infinity() { return INFINITY; }
 
 inline float power_of_two(float x) { return exp2f(x); }
 
