@@ -91,7 +91,8 @@ step "licences, sources and bans of the dependencies"
 $tools/bin/cargo-deny --log-level error check licenses bans sources
 
 step "tests"
-cargo test --release --workspace --locked -- --skip measured::
+# They wait for servers, browsers and clocks as often as they compute.
+cargo test --release --workspace --locked -- --skip measured:: --test-threads $(( $(nproc) + 1 ))
 
 step "tests that measure, one at a time"
 cargo test --release --workspace --locked --test easel-tests -- measured:: --test-threads 1

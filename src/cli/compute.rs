@@ -1,6 +1,6 @@
 //! The flags of what computes: on which device, with how many threads. Knows no model.
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, try_gpu};
 use engine::device::{Choice, Device, Element, Library, Lost};
 use protocol::DeviceWish;
 
@@ -22,7 +22,7 @@ impl Compute {
     /// The device that is wished for. `lost` is what happens when a GPU fails later.
     pub(crate) fn choose(&self, element: Element, lost: Lost) -> Result<Choice, Failure> {
         let threads = if self.threads > 0 { self.threads } else { std::thread::available_parallelism().map_or(1, usize::from) };
-        let why = match Device::choose(self.device, element, library(!self.no_cublaslt), threads, lost) {
+        let why = match Device::choose(self.device, element, library(!self.no_cublaslt), threads, lost, try_gpu::apart) {
             Ok(choice) => return Ok(choice),
             Err(why) => why,
         };

@@ -18,6 +18,7 @@ mod secret;
 mod serve;
 mod status;
 mod sync;
+mod try_gpu;
 mod user;
 
 use clap::{Parser, Subcommand};
@@ -84,6 +85,9 @@ enum Command {
     /// Be the inference engine of a running panel (started by `serve`)
     #[command(hide = true)]
     Engine(engine::Args),
+    /// Try a GPU, for whoever must not end with it (started by what computes)
+    #[command(hide = true)]
+    TryGpu(try_gpu::Args),
     /// Stand between a running panel and one service (started by `serve`)
     #[command(hide = true)]
     Guardian(guardian::Args),
@@ -151,6 +155,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         None => serve::run(shared, cli.serve),
         Some(Command::Serve(args)) => serve::run(shared, args.or(cli.serve)),
         Some(Command::Engine(args)) => engine::run(shared, args),
+        Some(Command::TryGpu(args)) => try_gpu::run(args),
         Some(Command::Guardian(args)) => guardian::run(args),
         Some(Command::Init(args)) => return init::run(args),
         Some(Command::Generate(args)) => generate::run(shared, args),

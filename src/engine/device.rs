@@ -1,4 +1,5 @@
-//! Where models run: the CPU, or a GPU that was seen to compute right. Knows no model and no process.
+//! Where models run: the CPU, or a GPU that was seen to compute right. Knows no model, and no process: whoever chooses says where
+//! a GPU is tried, because a driver that crashes or hangs takes its process with it.
 //!
 //! ```text
 //! wish ──▶ choose ──▶ Device ──▶ backend, one for each model that is loaded
@@ -15,6 +16,7 @@ pub use crate::cuda::{Lost, element::Element};
 use crate::cuda::{CudaBackend, card::Card, driver::Fault};
 use crate::{EngineError, cpu::CpuBackend, ops::Backend};
 use protocol::{DeviceWish, NoGpu, Problem};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a GPU keeps matrices and what lies between two operations, where nobody says otherwise. Of the half types the finer
@@ -30,6 +32,28 @@ pub enum Library {
     /// Never: the engine's own kernels do them.
     Off,
 }
+
+/// What the trial of a GPU came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tried {
+    /// It computes what the CPU does.
+    Right {
+        /// The device: "NVIDIA H100, f16, cuBLASLt 12.9".
+        device: String,
+        /// Why its linear layers are the engine's own kernels', where they might have been a library's.
+        no_library: Option<String>,
+    },
+    /// It does not, or could not be asked.
+    Wrong {
+        /// What is wrong.
+        why: NoGpu,
+        /// The library that took part, or may have: "cuBLASLt 12.9".
+        library: Option<String>,
+    },
+}
+
+/// Tries a GPU by its number, with what it is to keep and whether a library may take part: [`tried`], or that elsewhere.
+pub type Trial = fn(u32, Element, Library) -> Tried;
 
 /// Where models run.
 #[derive(Clone, Debug)]
@@ -74,7 +98,7 @@ impl Device {
         self.no_library.as_deref()
     }
 
-    /// Finds the device that is wished for; a GPU keeps `element`s, and has to give the CPU's results in a short trial.
+    /// Finds the device that is wished for; a GPU keeps `element`s, and has to give the CPU's results in a short `trial`.
     ///
     /// # Errors
     /// [`EngineError::Other`] where a GPU is wished for by its number, and is not there or does not work.
@@ -84,11 +108,12 @@ impl Device {
         library: Library,
         threads: usize,
         lost: Lost,
+        trial: Trial,
     ) -> Result<Choice, EngineError> {
         let found = match wish {
             DeviceWish::Cpu => return Ok(Choice { device: Device::cpu(threads), no_gpu: None }),
-            DeviceWish::Auto => Device::gpu(0, element, library, lost),
-            DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) => Device::gpu(number, element, library, lost),
+            DeviceWish::Auto => Device::gpu(0, element, library, lost, trial),
+            DeviceWish::Gpu(number) | DeviceWish::AutoOn(number) => Device::gpu(number, element, library, lost, trial),
         };
         match found {
             Ok(device) => Ok(Choice { device, no_gpu: None }),
@@ -107,28 +132,27 @@ impl Device {
 
     /// GPU `number`, tried; or why not. What fails with the library is tried again without it.
     #[cfg(feature = "cuda")]
-    fn gpu(number: u32, element: Element, library: Library, lost: Lost) -> Result<Device, NoGpu> {
-        let mut backend = open(number, element, library)?;
-        let with = backend.library();
-        match trial::run(&mut backend) {
-            Ok(()) => {
-                let no_library = with.and_then(Result::err).filter(|_| library == Library::Auto);
-                Ok(Device { kind: Kind::Gpu { number, element, library, lost }, words: backend.device(), no_library })
+    fn gpu(number: u32, element: Element, library: Library, lost: Lost, trial: Trial) -> Result<Device, NoGpu> {
+        match trial(number, element, library) {
+            Tried::Right { device, no_library } => {
+                let no_library = no_library.filter(|_| library == Library::Auto);
+                Ok(Device { kind: Kind::Gpu { number, element, library, lost }, words: device, no_library })
             }
-            Err(NoGpu::Unusable(why)) if matches!(with, Some(Ok(_))) => {
-                drop(backend);
-                let name = with.and_then(Result::ok).unwrap_or_default();
-                // Where it fails again, the library was not what is wrong, or the process has lost the card for good.
-                let device = Device::gpu(number, element, Library::Off, lost).map_err(|_| NoGpu::Unusable(why.clone()))?;
-                let no_library = Some(format!("{name} is not used, because the GPU passes its trial only without: {why}"));
-                Ok(Device { no_library, ..device })
-            }
-            Err(why) => Err(why),
+            Tried::Wrong { why: NoGpu::Unusable(why), library: Some(name) } => match trial(number, element, Library::Off) {
+                Tried::Right { device, .. } => {
+                    let no_library = format!("{name} is not used, because the GPU passes its trial only without: {why}");
+                    let kind = Kind::Gpu { number, element, library: Library::Off, lost };
+                    Ok(Device { kind, words: device, no_library: Some(no_library) })
+                }
+                // The library was not what is wrong, or the process has lost the card for good.
+                Tried::Wrong { .. } => Err(NoGpu::Unusable(why)),
+            },
+            Tried::Wrong { why, .. } => Err(why),
         }
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn gpu(_: u32, _: Element, _: Library, _: Lost) -> Result<Device, NoGpu> {
+    fn gpu(_: u32, _: Element, _: Library, _: Lost, _: Trial) -> Result<Device, NoGpu> {
         Err(NoGpu::Unusable("This program was built without support for GPUs.".into()))
     }
 
@@ -170,6 +194,34 @@ pub fn kernels() -> String {
     "no support for GPUs".to_owned()
 }
 
+/// Whether this machine has a driver for GPUs. Without one a trial needs no process of its own.
+pub fn has_driver() -> bool {
+    #[cfg(feature = "cuda")]
+    return Card::has_driver();
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
+/// Tries a GPU here, in this process.
+#[cfg(feature = "cuda")]
+pub fn tried(number: u32, element: Element, library: Library) -> Tried {
+    let mut backend = match open(number, element, library) {
+        Ok(backend) => backend,
+        Err(why) => return Tried::Wrong { why, library: None },
+    };
+    let with = backend.library();
+    match trial::run(&mut backend) {
+        Ok(()) => Tried::Right { device: backend.device(), no_library: with.and_then(Result::err) },
+        Err(why) => Tried::Wrong { why, library: with.and_then(Result::ok) },
+    }
+}
+
+/// Tries a GPU here, in this process.
+#[cfg(not(feature = "cuda"))]
+pub fn tried(_: u32, _: Element, _: Library) -> Tried {
+    Tried::Wrong { why: NoGpu::Unusable("This program was built without support for GPUs.".into()), library: None }
+}
+
 /// GPU `number`, or why there is none.
 #[cfg(feature = "cuda")]
 fn open(number: u32, element: Element, library: Library) -> Result<CudaBackend, NoGpu> {
@@ -208,7 +260,7 @@ mod tests {
     /// Whatever this machine has: a device, and a reason where it is no GPU.
     #[test]
     fn without_a_gpu_the_cpu_is_taken_and_the_reason_told() {
-        let choice = Device::choose(DeviceWish::Auto, USUAL, Library::Auto, 3, lost).unwrap();
+        let choice = Device::choose(DeviceWish::Auto, USUAL, Library::Auto, 3, lost, tried).unwrap();
         match &choice.no_gpu {
             Some(why) => {
                 assert_eq!(choice.device.to_string(), "CPU, 3 cores");
@@ -217,10 +269,33 @@ mod tests {
             None => assert!(!choice.device.to_string().starts_with("CPU")),
         }
         choice.device.backend().unwrap();
-        assert!(Device::choose(DeviceWish::Cpu, USUAL, Library::Auto, 1, lost).unwrap().no_gpu.is_none());
-        assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, Library::Auto, 1, lost).unwrap().no_gpu.is_some());
-        let refused = Device::choose(DeviceWish::Gpu(99), USUAL, Library::Auto, 1, lost).unwrap_err();
+        assert!(Device::choose(DeviceWish::Cpu, USUAL, Library::Auto, 1, lost, tried).unwrap().no_gpu.is_none());
+        assert!(Device::choose(DeviceWish::AutoOn(99), USUAL, Library::Auto, 1, lost, tried).unwrap().no_gpu.is_some());
+        let refused = Device::choose(DeviceWish::Gpu(99), USUAL, Library::Auto, 1, lost, tried).unwrap_err();
         assert!(refused.problem().unwrap().what.contains("gpu:99"), "{refused}");
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_library_that_breaks_the_trial_costs_only_itself() {
+        fn breaks(library: Library) -> Tried {
+            match library {
+                Library::Auto => {
+                    Tried::Wrong { why: NoGpu::Unusable("It was ended by signal 11.".into()), library: Some("cuBLASLt".into()) }
+                }
+                Library::Off => Tried::Right { device: "H100, f16".into(), no_library: None },
+            }
+        }
+        let choose = |trial: Trial| Device::choose(DeviceWish::Auto, USUAL, Library::Auto, 1, lost, trial).unwrap();
+        let Choice { device, no_gpu } = choose(|_, _, library| breaks(library));
+        assert_eq!((device.to_string().as_str(), no_gpu), ("H100, f16", None));
+        assert!(device.no_library().is_some_and(|why| why.ends_with("only without: It was ended by signal 11.")));
+        assert!(matches!(device.kind, Kind::Gpu { library: Library::Off, .. }));
+        let Choice { device, no_gpu } = choose(|_, _, _| breaks(Library::Auto));
+        assert_eq!(
+            (device.to_string().as_str(), no_gpu),
+            ("CPU, 1 core", Some(NoGpu::Unusable("It was ended by signal 11.".into())))
+        );
     }
 
     #[cfg(feature = "cuda")]

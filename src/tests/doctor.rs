@@ -134,6 +134,17 @@ fn a_gpu_and_what_does_its_linear_layers_are_told_of() {
     let told = said(folder.path(), &format!("{PORT}engine_cublaslt = false\n"), &env);
     assert_says(&told, 0, &["ok   models: run on Played GPU 0, f16, which computes right"]);
     assert!(!told.1.contains(own), "{}", told.1);
+    // What crashes does not take the report with it.
+    fs::write(card.join("blas-crashes"), "").unwrap();
+    let told = said(folder.path(), PORT, &env);
+    let why = format!(
+        "{own}is not used, because the GPU passes its trial only without: The GPU cannot be used: a process that tried it was ended by signal 6."
+    );
+    assert_says(&told, 0, &["ok   models: run on Played GPU 0, f16, which computes right", &why]);
+    fs::write(card.join("crashes"), "").unwrap();
+    let told = said(folder.path(), PORT, &env);
+    let why = "bad  models: run on the CPU although there is a GPU. The GPU cannot be used: a process that tried it was ended by signal 6.";
+    assert_says(&told, 1, &[why]);
 }
 
 #[test]

@@ -162,6 +162,24 @@ async fn an_engine_that_finds_its_card_full_paints_on_the_cpu_until_it_is_free()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_crashes_where_it_is_tried_leaves_the_cpu() {
+    let studio = Studio::start(0);
+    let ada = Guest::admin(&studio.program).await;
+    let before = studio.on_gpu(&ada).await;
+    fs::write(studio.card.join("crashes"), "").unwrap();
+    assert_eq!(ada.post("/system/engines/1/restart").await.0, 202);
+    let engine = studio.on_cpu(&ada).await;
+    let why = engine["no_gpu"].as_str().unwrap();
+    assert!(why.contains("a process that tried it was ended by signal 6"), "{engine}");
+    assert_eq!((&engine["looks_again"], engine["pid"] == before["pid"]), (&json!(false), false), "{engine}");
+    let zoe = Guest::pick(&studio.program, "zoe").await;
+    assert_eq!(over(&zoe, &submit(&zoe, 64).await).await["state"], "done");
+    fs::remove_file(studio.card.join("crashes")).unwrap();
+    assert_eq!(ada.post("/system/engines/1/restart").await.0, 202);
+    studio.on_gpu(&ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_fails_ends_the_engine_and_its_job_is_made_all_the_same() {
     let studio = Studio::start(0);
     let ada = Guest::admin(&studio.program).await;

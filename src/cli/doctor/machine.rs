@@ -1,7 +1,7 @@
 //! What the machine has: room, memory, a clock, graphics cards, programs. Knows no studio.
 
 use super::Finding::{self, Bad, Good, Odd};
-use crate::cli::compute;
+use crate::cli::{compute, try_gpu};
 use engine::{
     EngineError,
     device::{self, Choice, Device},
@@ -141,7 +141,7 @@ fn models(config: &Config, cards: u32) -> Vec<Finding> {
     let mut notes = BTreeSet::new();
     let mut findings = Vec::new();
     for wish in wishes {
-        let choice = Device::choose(wish, device::USUAL, library, 1, compute::lost);
+        let choice = Device::choose(wish, device::USUAL, library, 1, compute::lost, try_gpu::apart);
         notes.extend(choice.as_ref().ok().and_then(|choice| choice.device.no_library().map(str::to_owned)));
         findings.push(model(wish, choice, cards > 0));
     }

@@ -133,13 +133,18 @@ fn too_old(version: i32) -> Option<String> {
 }
 
 impl Card {
+    /// Whether there is a driver that can be asked.
+    pub fn has_driver() -> bool {
+        // SAFETY: loading NVIDIA's library runs its constructors, which every program that uses a card does.
+        unsafe { sys::is_culib_present() }
+    }
+
     /// Card `number` of this machine, from 0 in the order of the PCI bus, as NVIDIA's management library counts.
     ///
     /// # Errors
     /// Where there is no driver, no such card, a driver too old for the kernels, or no kernels in this build.
     pub fn open(number: u32) -> Result<Card, Fault> {
-        // SAFETY: loading NVIDIA's library runs its constructors, which every program that uses a card does.
-        if !unsafe { sys::is_culib_present() } {
+        if !Card::has_driver() {
             return Err(Fault::Other("there is no NVIDIA driver".to_owned()));
         }
         result::init()?;

@@ -9,8 +9,8 @@ use tokio::{
     time::Instant,
 };
 
-/// Time that a new engine has to say hello.
-const HELLO_WAIT: Duration = Duration::from_secs(20);
+/// Time that a new engine has to say hello. It may have tried a GPU twice until then, each time in vain.
+const HELLO_WAIT: Duration = Duration::from_secs(120);
 
 /// Time that a process has to end once its stream has.
 const EXIT_WAIT: Duration = Duration::from_secs(2);

@@ -24,7 +24,13 @@ const NAMES: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/panel/config.rs", "src/panel/config/"]),
     (
         "Command::new(",
-        &["src/supervise/spawner.rs", "src/supervise/guardian/child.rs", "src/supervise/init.rs", "src/assets/build.rs"],
+        &[
+            "src/supervise/spawner.rs",
+            "src/supervise/guardian/child.rs",
+            "src/supervise/init.rs",
+            "src/cli/try_gpu.rs",
+            "src/assets/build.rs",
+        ],
     ),
     ("rayon::", &["src/engine/cpu/"]),
     ("cudarc::", &["src/engine/cuda/card.rs", "src/engine/cuda/blas/"]),

@@ -5,7 +5,7 @@ use super::{card, whole};
 use crate::{
     EngineError,
     cuda::{card::Card, driver::Driver as _, element::Element, images::IMAGES},
-    device::{Choice, Device, Library},
+    device::{Choice, Device, Library, tried},
 };
 use protocol::{DeviceWish, NoGpu};
 use std::{
@@ -100,7 +100,7 @@ fn lost(why: &str) -> ! {
 }
 
 fn choose(wish: DeviceWish) -> Result<Choice, EngineError> {
-    Device::choose(wish, Element::F16, Library::Auto, 1, lost)
+    Device::choose(wish, Element::F16, Library::Auto, 1, lost, tried)
 }
 
 /// Why no GPU is taken.
@@ -229,15 +229,15 @@ fn multiplies(card_folder: &Path) {
     let before = free(&meter);
     let device = choose(DeviceWish::Auto).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16, cuBLASLt 12.9", None));
-    let device = Device::choose(DeviceWish::Auto, Element::Bf16, Library::Auto, 1, lost).unwrap().device;
+    let device = Device::choose(DeviceWish::Auto, Element::Bf16, Library::Auto, 1, lost, tried).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, bf16, cuBLASLt 12.9", None));
     for case in whole::recorded("sd15-inpaint", card().unwrap(), Element::F16) {
         assert!(case.outcome.holds(), "{}: {:?}", case.name, case.outcome);
     }
     assert_eq!((free(&meter), told(card_folder, "blas-handles").as_str()), (before, "0"), "all was given back");
-    let device = Device::choose(DeviceWish::Auto, Element::F16, Library::Off, 1, lost).unwrap().device;
+    let device = Device::choose(DeviceWish::Auto, Element::F16, Library::Off, 1, lost, tried).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f16", None));
-    let device = Device::choose(DeviceWish::Auto, Element::F32, Library::Auto, 1, lost).unwrap().device;
+    let device = Device::choose(DeviceWish::Auto, Element::F32, Library::Auto, 1, lost, tried).unwrap().device;
     assert_eq!((device.to_string().as_str(), device.no_library()), ("Played GPU 0, f32", None));
 }
 

@@ -13,6 +13,7 @@
 //   version    of CUDA, as drivers say it (12080)
 //   capability what the cards can compute, as in sm_89 (89)
 //   fault      while it is there, kernels meet an illegal address
+//   crashes    while it is there, a kernel takes the process with it
 //   exclusive  another program has the cards for itself
 //   imageless  no image is taken for one
 //
@@ -138,6 +139,9 @@ struct Card {
         return address - start + bytes <= size;
     }
     Result run(const Launch& launch) {
+        if (is_there("crashes")) {
+            abort();
+        }
         if (is_there("fault")) {
             return fault = ILLEGAL_ADDRESS;
         }
