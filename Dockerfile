@@ -88,7 +88,7 @@ WORKDIR /easel
 COPY . .
 # The compiler for GPUs is fetched from PyPI; needs no GPU here.
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
-RUN CUDA_HOME=$(setup/nvrtc.sh /opt/nvrtc) cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
+RUN home=$(setup/nvrtc.sh /opt/nvrtc) && CUDA_HOME=$home cargo build --release --locked --bin easel && strip --strip-debug target/release/easel
 
 FROM runtime
 COPY --from=build /easel/target/release/easel /usr/local/bin/easel

@@ -80,7 +80,7 @@ fi
 said=$(docker run --rm --network none --entrypoint easel "${tags[0]}" --version) ||
   fail "the binary does not run on this base; use a base that is as new as the machine it was built on, or --compile"
 echo "$said"
-case $said in *'no kernels'*)
+case $said in *'no kernels'* | *'no support'*)
   echo "build_image.sh: it will use no GPU; CUDA_HOME=\$(setup/nvrtc.sh) cargo build --release makes a program that does, --compile too" >&2 ;;
 esac
 docker image inspect --format '{{.Id}} {{.Size}} bytes' "${tags[0]}"

@@ -4,6 +4,7 @@
 use super::{Exit, Failure, say};
 use engine::device::{self, Element, Library, Tried};
 use protocol::NoGpu;
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::{
     io::Read as _,
     os::unix::process::ExitStatusExt as _,
@@ -18,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(45);
 /// Time between two looks whether it is over.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Time that a process has to be gone once it was killed. One that a driver holds in the kernel stays.
-const GONE_WAIT: Duration = Duration::from_secs(1);
+const GONE_WAIT: Duration = Duration::from_secs(10);
 
 /// Flags of `try-gpu`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -27,6 +28,8 @@ pub(crate) struct Args {
     gpu: u32,
     /// How it keeps numbers
     element: Element,
+    /// The process that wants to know
+    of: i32,
     /// Without NVIDIA's cuBLASLt
     #[arg(long)]
     no_cublaslt: bool,
@@ -34,9 +37,15 @@ pub(crate) struct Args {
 
 /// In that process: tries, and says in one line what it came to.
 pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
+    // A driver that hangs must not keep this process, and with it the card, when nobody waits any more.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(std::io::Error::from)?;
+    if getppid().map(Pid::as_raw_pid) != Some(args.of) {
+        return Ok(Exit::Failed);
+    }
     let library = super::compute::library(!args.no_cublaslt);
     let tried = device::tried(args.gpu, args.element, library);
-    say(format_args!("{}", serde_json::to_string(&tried)?));
+    // On a line of its own, whatever a driver may have begun.
+    say(format_args!("\n{}", serde_json::to_string(&tried)?));
     Ok(Exit::Done)
 }
 
@@ -48,7 +57,7 @@ pub(crate) fn apart(gpu: u32, element: Element, library: Library) -> Tried {
     // Also when the program's file was replaced meanwhile.
     #[allow(clippy::disallowed_methods, reason = "this program, which ends before anything is asked of the supervisor")]
     let mut itself = Command::new("/proc/self/exe");
-    itself.arg("try-gpu").arg(gpu.to_string()).arg(element.suffix());
+    itself.arg("try-gpu").arg(gpu.to_string()).arg(element.suffix()).arg(std::process::id().to_string());
     if library == Library::Off {
         itself.arg("--no-cublaslt");
     }
@@ -78,14 +87,16 @@ fn answer(mut of: Command, limit: Duration) -> Result<Tried, String> {
             Err(e) => return Err(format!("could not be waited for ({e})")),
         }
     };
-    // One line fits into a pipe, so it did not have to be read before.
-    let mut said = String::new();
-    let read = child.stdout.take().map(|mut out| out.read_to_string(&mut said));
-    let told = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    match (told, read) {
-        (Some(told), Some(Ok(_))) if ended.success() => Ok(told),
-        _ => Err(how(ended)),
+    // One line fits into a pipe, so it did not have to be read before. What a driver started may hold the other end still, and is
+    // not waited for.
+    let mut said = Vec::new();
+    if let Some(mut out) = child.stdout.take()
+        && rustix::io::ioctl_fionbio(&out, true).is_ok()
+    {
+        let _ = out.read_to_end(&mut said);
     }
+    let told = String::from_utf8_lossy(&said).lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    told.filter(|_| ended.success()).ok_or_else(|| how(ended))
 }
 
 fn how(ended: ExitStatus) -> String {
@@ -113,6 +124,7 @@ mod tests {
 
     #[test]
     fn whatever_becomes_of_the_process_there_is_an_answer() {
+        let begun = Instant::now();
         let right = Tried::Right { device: "H100, f16".into(), no_library: None };
         let line = serde_json::to_string(&right).unwrap();
         let at_most = Duration::from_secs(30);
@@ -125,9 +137,10 @@ mod tests {
         ] {
             assert_eq!(answer(shell(script), at_most), Err(how.to_owned()), "{script}");
         }
+        // Something that it started goes on.
+        assert!(answer(shell(&format!("sleep 120 & echo '{line}'")), at_most).is_ok());
         // Right until it crashes is not right.
         assert!(answer(shell(&format!("echo '{line}'; kill -SEGV $$")), at_most).is_err());
-        let begun = Instant::now();
         assert_eq!(answer(shell("sleep 60"), Duration::ZERO), Err("did not end within 0 seconds".to_owned()));
         assert!(begun.elapsed() < at_most);
         let missing = answer(program("/nowhere/easel", ""), at_most);

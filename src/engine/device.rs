@@ -144,6 +144,8 @@ impl Device {
                     let kind = Kind::Gpu { number, element, library: Library::Off, lost };
                     Ok(Device { kind, words: device, no_library: Some(no_library) })
                 }
+                // Somebody took it meanwhile.
+                Tried::Wrong { why: why @ NoGpu::Taken(_), .. } => Err(why),
                 // The library was not what is wrong, or the process has lost the card for good.
                 Tried::Wrong { .. } => Err(NoGpu::Unusable(why)),
             },

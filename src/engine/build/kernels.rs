@@ -81,7 +81,11 @@ impl Target {
 
 /// Writes the list.
 pub(super) fn compile() {
-    cargo(&format!("rerun-if-changed={}", sources().join("cuda/kernels").display()));
+    // Not the folder: what is beside them for the host is nothing to NVRTC.
+    let beside = fs::read_dir(sources().join("cuda/kernels")).into_iter().flatten().flatten();
+    for file in beside.map(|entry| entry.path()).filter(|path| path.is_file()) {
+        cargo(&format!("rerun-if-changed={}", file.display()));
+    }
     cargo("rerun-if-env-changed=CUDA_HOME");
     let home = variable("CUDA_HOME").unwrap_or_else(|| PathBuf::from(USUAL));
     let (oldest_driver, entries) = match Nvrtc::of(&home) {
@@ -104,8 +108,11 @@ fn without(why: &str) -> Vec<String> {
     Vec::new()
 }
 
-/// Compiles for everything that the compiler knows, as much at a time as Cargo allows.
+/// Compiles for everything that the compiler knows, as many at a time as Cargo has jobs.
 fn all(compiler: &Nvrtc) -> Vec<String> {
+    if compiler.version() / 1000 > OLDEST_COMPILER / 1000 {
+        cargo("warning=this NVRTC's code needs a newer driver than that of CUDA_HOME=$(setup/nvrtc.sh)");
+    }
     let known = compiler.cards();
     let (targets, foreign): (Vec<&Target>, Vec<&Target>) =
         TARGETS.iter().partition(|target| known.contains(&(target.major * 10 + target.minor)));

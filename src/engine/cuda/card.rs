@@ -105,7 +105,7 @@ fn image(card: Capability) -> Result<Vec<u64>, Fault> {
     }
     let suitable = images::suitable(IMAGES, card).ok_or_else(|| {
         let (major, minor) = card;
-        Fault::Other(format!("the GPU has compute capability {major}.{minor}, and the kernels need 8.0 or newer (A100, RTX 30)"))
+        Fault::Other(format!("the GPU has compute capability {major}.{minor}, and this program has only {}", images::in_words()))
     })?;
     suitable.unpack().map_err(Fault::Other)
 }

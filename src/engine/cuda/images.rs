@@ -100,10 +100,9 @@ mod tests {
     fn a_card_gets_what_was_compiled_nearest_to_it() {
         let images = ALL.map(|runs_on| Image { runs_on, bytes: 0, packed: &[] });
         for (card, expected) in [
-            // A100, A40 and RTX 3090, Orin, L40S and RTX 4090
+            // A100, A40 and RTX 3090, L40S and RTX 4090
             ((8, 0), Some(RunsOn::Family(8, 0))),
             ((8, 6), Some(RunsOn::Family(8, 6))),
-            ((8, 7), Some(RunsOn::Family(8, 6))),
             ((8, 9), Some(RunsOn::Family(8, 9))),
             // H100, B200, B300, RTX 5090, DGX Spark
             ((9, 0), Some(RunsOn::Exactly(9, 0))),

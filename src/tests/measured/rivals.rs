@@ -25,7 +25,10 @@ const RUN_UP: usize = 2_000_000;
 const KEYS: usize = 200;
 /// Python of the tests' tools: its terminado as Jupyter uses it, one terminal for everybody.
 const TERMINADO: &str = "
-import asyncio, sys, tornado.web, tornado.netutil, tornado.httpserver, terminado
+import asyncio, signal, sys, tornado.web, tornado.netutil, tornado.httpserver, terminado
+# What ignores them (nohup, a job in the background) leaves it to its children, and a flood would not hear its key.
+for usual in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(usual, signal.SIG_DFL)
 async def main():
     manager = terminado.SingleTermManager(shell_command=[sys.argv[1]])
     app = tornado.web.Application([('/ws', terminado.TermSocket, {'term_manager': manager})])

@@ -10,7 +10,7 @@
 //   total      bytes of each card (1 GiB)
 //   PID        bytes that this process holds of each card, while it lives; its own is written by the driver
 //   count      how many cards; the one that the driver counts first is the last on the PCI bus (1)
-//   version    of CUDA, as drivers say it (12080)
+//   version    of CUDA, as drivers say it (13000)
 //   capability what the cards can compute, as in sm_89 (89)
 //   fault      while it is there, kernels meet an illegal address
 //   crashes    while it is there, a kernel takes the process with it
@@ -250,7 +250,7 @@ Result cuInit(unsigned) {
 }
 
 Result cuDriverGetVersion(int* version) {
-    *version = static_cast<int>(number("version", 12080));
+    *version = static_cast<int>(number("version", 13000));
     return SUCCESS;
 }
 
