@@ -33,8 +33,8 @@ RUN set -eu; \
       ln -s /opt/uv/bin/uv /usr/local/bin/uv; \
     fi
 
-# NVIDIA's cuBLASLt for the engine's linear layers on a GPU, where the base has none: nvidia-cublas-cu12==12.9.1.4, which works with all drivers that
-# the kernels need. Empty: the engine's own kernels do them.
+# NVIDIA's cuBLASLt for the engine's linear layers on a GPU, where the base has none: nvidia-cublas-cu12==12.9.1.4, which works with all
+# drivers that the kernels need. Empty: the engine's own kernels do them.
 ARG CUBLAS=""
 RUN set -eu; \
     if [ -n "$CUBLAS" ]; then \

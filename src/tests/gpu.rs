@@ -3,14 +3,14 @@
 
 use crate::{
     comfy::{self, card::loaded, guest::Guest},
-    program::Program,
+    program::{Program, easel},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -177,6 +177,38 @@ async fn a_driver_that_crashes_where_it_is_tried_leaves_the_cpu() {
     fs::remove_file(studio.card.join("crashes")).unwrap();
     assert_eq!(ada.post("/system/engines/1/restart").await.0, 202);
     studio.on_gpu(&ada).await;
+}
+
+#[test]
+fn a_trial_ends_with_whoever_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (card, library) = comfy::card(folder.path(), TOTAL);
+    fs::copy(libraries().join("libcuda.so"), library.join("libcuda.so")).unwrap();
+    fs::write(card.join("hangs"), "").unwrap();
+    let mut doctor = easel();
+    doctor.arg("doctor").arg("--data").arg(folder.path().join("data")).env("CARD_DOUBLE", &card).env("LD_LIBRARY_PATH", &library);
+    let mut doctor = doctor.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let begin = Instant::now();
+    let patient = || {
+        assert!(begin.elapsed() < AT_MOST, "it does not begin, or does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let tries =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains("try-gpu"));
+    // Whoever has a context of the card has a file there.
+    let holders = || fs::read_dir(&card).unwrap().filter_map(|file| file.unwrap().file_name().to_str()?.parse().ok());
+    let trial: u32 = loop {
+        match holders().find(tries) {
+            Some(trial) => break trial,
+            None => patient(),
+        }
+    };
+    doctor.kill().unwrap();
+    doctor.wait().unwrap();
+    // One that is dead and not reaped yet has no command line.
+    while tries(&trial) {
+        patient();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,17 +118,16 @@ fn version() -> Result<i32, Fault> {
     Ok(version)
 }
 
-/// A version of CUDA in words, as drivers count.
-fn in_words(version: i32) -> String {
-    format!("{}.{}", version / 1000, version % 1000 / 10)
-}
-
 /// What is wrong with a driver of this version, in words.
 fn too_old(version: i32) -> Option<String> {
     let first = FIRST_DRIVERS.iter().find(|(first, _)| *first == OLDEST_DRIVER);
     let called = first.map(|(_, name)| format!(" (driver {name})")).unwrap_or_default();
     (version < OLDEST_DRIVER).then(|| {
-        format!("the NVIDIA driver is made for CUDA {}, and {} is needed{called}", in_words(version), in_words(OLDEST_DRIVER))
+        format!(
+            "the NVIDIA driver is made for CUDA {}, and {} is needed{called}",
+            images::cuda(version),
+            images::cuda(OLDEST_DRIVER)
+        )
     })
 }
 

@@ -68,12 +68,16 @@ pub(crate) fn in_words() -> String {
     match cards.split_last() {
         None => "no kernels for NVIDIA GPUs".to_owned(),
         Some((last, others)) => format!(
-            "kernels for NVIDIA GPUs of compute capability {} and {last}, with drivers for CUDA {}.{} or newer",
+            "kernels for NVIDIA GPUs of compute capability {} and {last}, with drivers for CUDA {} or newer",
             others.join(", "),
-            OLDEST_DRIVER / 1000,
-            OLDEST_DRIVER % 1000 / 10
+            cuda(OLDEST_DRIVER)
         ),
     }
+}
+
+/// A version of CUDA in words, as drivers count: 12080 is 12.8.
+pub(super) fn cuda(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
 /// The image for a card, out of those that there are.

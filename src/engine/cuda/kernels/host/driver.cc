@@ -14,6 +14,7 @@
 //   capability what the cards can compute, as in sm_89 (89)
 //   fault      while it is there, kernels meet an illegal address
 //   crashes    while it is there, a kernel takes the process with it
+//   hangs      while it is there, no kernel ends
 //   exclusive  another program has the cards for itself
 //   imageless  no image is taken for one
 //
@@ -139,6 +140,9 @@ struct Card {
         return address - start + bytes <= size;
     }
     Result run(const Launch& launch) {
+        while (is_there("hangs")) {
+            usleep(10'000);
+        }
         if (is_there("crashes")) {
             abort();
         }
