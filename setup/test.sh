@@ -70,6 +70,8 @@ fi
 if ! $tools/python/bin/python -c 'import terminado' 2>/dev/null; then
   $tools/python/bin/python -m pip --disable-pip-version-check --quiet install terminado==0.18.1
 fi
+# The kernels for GPUs are also run as NVIDIA's compiler makes them, which needs no GPU.
+setup/nvrtc.sh >/dev/null
 if [ $long = 1 ] && [ ! -d $tools/wetty/node_modules/wetty ]; then
   npm install --prefix $tools/wetty --no-fund --no-audit --silent wetty@3.2.0
 fi

@@ -1,7 +1,10 @@
 //! A driver without a card: it writes down what it is asked, keeps memory in this process, and runs kernels as [`host`]
 //! does, or not at all. Refuses what a card would refuse.
 
-use super::host;
+use super::{
+    host,
+    ptx::{self, Target, Traffic},
+};
 use crate::cuda::{
     driver::{Driver, Fault, Graph, Launch, Mark, Matmul, MatmulAt, Memory},
     element::Element,
@@ -37,6 +40,8 @@ pub(super) enum Kernels {
     Forwards,
     /// What the kernels do, last thread to first.
     Backwards,
+    /// What NVIDIA's compiler makes of the kernels.
+    Compiled(Target),
 }
 
 /// What is sent on a stream.
@@ -75,6 +80,11 @@ impl Taken {
         self.words[self.first..].as_mut_ptr().expose_provenance() as u64
     }
 
+    fn all(&mut self) -> &mut [u8] {
+        let words: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
+        &mut words[8 * self.first..][..self.bytes as usize]
+    }
+
     fn check_guards(&self) {
         let after = self.first + (self.bytes as usize).div_ceil(8);
         let mut guards = self.words[..self.first].iter().chain(&self.words[after..]);
@@ -96,6 +106,8 @@ pub(super) struct State {
     pub(super) broken: bool,
     /// So often a mark is not passed yet.
     pub(super) slow: usize,
+    /// Of each kernel, where it runs as NVIDIA's compiler made it.
+    pub(super) traffic: BTreeMap<&'static str, Traffic>,
     memory: BTreeMap<u64, Taken>,
     capturing: Option<Vec<Work>>,
     graphs: BTreeMap<u32, Vec<Work>>,
@@ -132,8 +144,7 @@ impl State {
         let (start, taken) = self.memory.range_mut(..=address).next_back().expect("an address of the card");
         let offset = usize::try_from(address - start).unwrap();
         assert!(offset + len <= taken.bytes as usize, "bytes {offset}..{} of {}", offset + len, taken.bytes);
-        let all: &mut [u8] = bytemuck::cast_slice_mut(&mut taken.words);
-        &mut all[8 * taken.first + offset..][..len]
+        &mut taken.all()[offset..][..len]
     }
 
     /// The numbers from `address` on.
@@ -190,11 +201,19 @@ impl State {
     }
 
     fn run_kernel(&mut self, launch: &Launch) {
-        if self.kernels != Kernels::Written {
-            let memory: Vec<_> = self.memory.iter().map(|(start, taken)| [*start, start + taken.bytes]).collect();
-            host::launch(launch, self.kernels == Kernels::Backwards, &memory);
-            self.memory.values().for_each(Taken::check_guards);
+        match self.kernels {
+            Kernels::Written => return,
+            Kernels::Compiled(target) => {
+                let pieces = self.memory.iter_mut().map(|(at, taken)| ptx::Piece { at: *at, bytes: taken.all() });
+                let traffic = ptx::launch(target, launch, pieces.collect());
+                self.traffic.entry(launch.kernel).or_default().add(traffic);
+            }
+            Kernels::Forwards | Kernels::Backwards => {
+                let memory: Vec<_> = self.memory.iter().map(|(start, taken)| [*start, start + taken.bytes]).collect();
+                host::launch(launch, self.kernels == Kernels::Backwards, &memory);
+            }
         }
+        self.memory.values().for_each(Taken::check_guards);
     }
 }
 
@@ -212,6 +231,7 @@ impl Double {
             library: false,
             broken: false,
             slow: 0,
+            traffic: BTreeMap::new(),
             memory: BTreeMap::new(),
             capturing: None,
             graphs: BTreeMap::new(),

@@ -3,12 +3,14 @@
 
 mod case;
 
+use super::ptx::Traffic;
 use crate::{
     nn::layers::{Conv2d, Linear, Norm},
     ops::{self, Activation, Buf, Op, Shape, Weight, WeightKind},
     plan::Graph,
 };
 use case::{Case, Input, noise, weight};
+use std::collections::BTreeMap;
 
 /// Appends an operation on a buffer of this extent.
 fn push(g: &mut Graph<'_>, shape: Shape, op: impl FnOnce(Buf) -> Op) -> Buf {
@@ -314,5 +316,51 @@ fn masks() {
         let mask = Input::new(Shape::new(n, 5, 9, 1), 3);
         Case::new([Input::new(s, 1), Input::new(s, 2), mask], &[])
             .check(&|g, x, _| push(g, x[0].shape, |dst| Op::Blend(ops::Blend { dst, mask: x[2], a: x[0], b: x[1] })));
+    }
+}
+
+/// Layers of Stable Diffusion 1.5 with all their channels, and fewer pixels.
+#[test]
+fn memory_is_asked_in_few_turns() {
+    let (c, heads, text) = (320, 8, 77);
+    let pixels = Shape::new(1, 8, 8, c);
+    let rows = Shape::sequence(1, 64, c);
+    let plain = |len| weight(&[len], WeightKind::Plain, 2);
+    let matrix = |dims: &[usize]| weight(dims, WeightKind::Matrix, 3);
+    let norm = |w: &[Weight], groups| Norm { weight: w[0], bias: w[1], eps: 1e-5, groups };
+    let conv = |w: &[Weight]| Conv2d { weight: w[0], bias: Some(w[1]), kernel: 3, out: c };
+    let (on_pixels, on_rows) = ([Input::new(pixels, 1)], [Input::new(rows, 1)]);
+    let convolved = [matrix(&[c, c, 3, 3]), plain(c)];
+    let gates = [weight(&[8 * c, c], WeightKind::Geglu, 4), plain(8 * c)];
+    let attended = [Input::new(rows, 1), Input::new(Shape::sequence(1, text, c), 5), Input::new(Shape::sequence(1, text, c), 6)];
+    let mut found: BTreeMap<&str, Traffic> = BTreeMap::new();
+    for traffic in [
+        Case::new(on_pixels.clone(), &[plain(c), plain(c)]).traffic(&|g, x, w| g.group_norm_silu(x[0], &norm(w, 32))),
+        Case::new(on_pixels.clone(), &convolved).traffic(&|g, x, w| g.conv2d(x[0], &conv(w))),
+        Case::new(on_pixels.clone(), &convolved).traffic(&|g, x, w| g.downsample(x[0], &conv(w), 1)),
+        Case::new([Input::new(Shape { h: 4, w: 4, ..pixels }, 1)], &convolved)
+            .traffic(&|g, x, w| g.upsample(x[0], &conv(w), 8, 8)),
+        Case::new(on_rows.clone(), &[plain(c), plain(c)]).traffic(&|g, x, w| g.layer_norm(x[0], &norm(w, 0))),
+        Case::new(on_rows.clone(), &[matrix(&[c, c]), plain(c)])
+            .traffic(&|g, x, w| g.linear(x[0], &layer(w, c), Activation::Silu)),
+        Case::new(on_rows, &gates).traffic(&|g, x, w| g.linear(x[0], &layer(w, 4 * c), Activation::Geglu)),
+        Case::new(attended, &[]).traffic(&|g, x, _| {
+            let kv = g.pack_kv(x[1], x[2], heads);
+            g.attention(x[0], kv, text, heads, false)
+        }),
+        Case::new([Input::new(pixels, 1), Input::new(pixels, 2)], &[])
+            .traffic(&|g, x, _| push(g, pixels.channels(2 * c), |dst| Op::Concat(ops::Concat { dst, parts: x.to_vec() }))),
+    ] {
+        traffic.into_iter().for_each(|(kernel, traffic)| found.entry(kernel).or_default().add(traffic));
+    }
+    for (kernel, Traffic { sectors, words }) in &found {
+        let ratios = [sectors.ratio(), words.ratio()];
+        println!(
+            "{kernel}: {} sectors, {:.2} times as many as needed; {} turns of shared memory, {:.2} times",
+            sectors.taken, ratios[0], words.taken, ratios[1]
+        );
+        // A thread's chunk of f32 is read by two requests for half a sector of each neighbour.
+        let most = if *kernel == "group_norm_factors" { 4.0 } else { 2.0 };
+        assert!(ratios[0] <= most && ratios[1] <= 1.2, "{kernel} goes to memory too often");
     }
 }

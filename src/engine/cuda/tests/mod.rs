@@ -7,6 +7,7 @@ mod kernels;
 mod order;
 #[cfg(feature = "cuda")]
 mod played;
+mod ptx;
 mod whole;
 
 use super::driver::Driver;

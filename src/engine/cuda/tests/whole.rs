@@ -4,6 +4,7 @@
 use super::{
     card,
     double::{Double, Kernels},
+    ptx::Target,
 };
 use crate::{
     EngineError, Gray8, Inputs, Picture, Pipeline as _, Rgb8,
@@ -36,8 +37,20 @@ pub(super) fn recorded(family: &str, driver: Box<dyn Driver>, element: Element) 
     found
 }
 
+/// What kernels run on: the shim, in tests that may take long NVIDIA's compiler's, and the machine's card.
+fn drivers() -> impl Iterator<Item = Box<dyn Driver>> {
+    let compiled = may_take_long().then_some(Kernels::Compiled(Target::Ampere));
+    let doubles = [Some(Kernels::Forwards), compiled].into_iter().flatten();
+    doubles.map(|kernels| Box::new(Double::new(kernels)) as Box<dyn Driver>).chain(card())
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test that may take long")]
+fn may_take_long() -> bool {
+    std::env::var_os("TESTS_LONG").is_some_and(|v| v == "1")
+}
+
 fn equals_the_reference(family: &str, cases: usize) {
-    for driver in [Some(Box::new(Double::new(Kernels::Forwards)) as Box<dyn Driver>), card()].into_iter().flatten() {
+    for driver in drivers() {
         let found = recorded(family, driver, Element::F32);
         for case in &found {
             assert!(case.outcome.holds(), "{family} {}: {:?}", case.name, case.outcome);
@@ -78,12 +91,10 @@ fn tiny_inpainting_equals_the_reference() {
 /// A half type is no further from f32 than half as much again as the reference's own: each network, each step, each picture.
 /// With TESTS_LONG=1 those of `sd15` too.
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a test that may take long")]
 fn half_types_are_as_near_as_the_references_own() {
-    let long = std::env::var_os("TESTS_LONG").is_some_and(|v| v == "1");
-    let families: &[(&str, usize)] = if long { &[("sd15-inpaint", 2), ("sd15", 6)] } else { &[("sd15-inpaint", 2)] };
+    let families: &[(&str, usize)] = if may_take_long() { &[("sd15-inpaint", 2), ("sd15", 6)] } else { &[("sd15-inpaint", 2)] };
     for ((family, cases), element) in families.iter().flat_map(|f| [(f, Element::F16), (f, Element::Bf16)]) {
-        for driver in [Some(Box::new(Double::new(Kernels::Forwards)) as Box<dyn Driver>), card()].into_iter().flatten() {
+        for driver in drivers() {
             let found = recorded(family, driver, element);
             for case in &found {
                 assert!(case.outcome.holds(), "{element:?} {family} {}: {:?}", case.name, case.outcome);

@@ -4,6 +4,7 @@
 use super::super::{
     card,
     double::{Double, Kernels},
+    ptx::{Target, Traffic},
 };
 use crate::{
     cpu::CpuBackend,
@@ -11,7 +12,7 @@ use crate::{
     ops::{Activation, Backend, Buf, Dtype, RawWeight, Shape, Weight, WeightKind},
     plan::{Graph, Planner},
 };
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
     let value = |i: u32| (i.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B);
@@ -155,6 +156,10 @@ impl Case {
                 close(element, &found, &expected, tolerance * self.tolerance);
                 let turned = case.on(double(Kernels::Backwards), element, other_way, record);
                 assert!(same(&found, &turned), "{element:?}: the order of threads or the size of tiles changes the result");
+                for target in Target::tested() {
+                    let compiled = case.on(double(Kernels::Compiled(*target)), element, way, record);
+                    close(element, &compiled, &expected, tolerance * self.tolerance);
+                }
                 if element != Element::F32 {
                     let found = case.each_picture(&|| Box::new(Double::with_library(Kernels::Forwards)), element, way, record);
                     close(element, &found, &expected, tolerance * self.tolerance);
@@ -173,6 +178,15 @@ impl Case {
     pub(super) fn check_batch(&self, record: &Record<'_>) {
         let way = Way { own: true, other_tiles: false };
         self.of(Element::F16).each_picture(&|| double(Kernels::Forwards), Element::F16, way, record);
+    }
+
+    /// How often each kernel goes to memory in a half type, on a card with few other things to do.
+    pub(super) fn traffic(&self, record: &Record<'_>) -> BTreeMap<&'static str, Traffic> {
+        let double = Double::new(Kernels::Compiled(Target::Ampere));
+        let way = Way { own: true, other_tiles: false };
+        self.of(Element::F16).on(Box::new(double.clone()), Element::F16, way, record);
+        let state = double.state();
+        state.traffic.clone()
     }
 
     /// The result on a card, which each picture has by itself too.
