@@ -21,15 +21,43 @@ template <u32 SIZE, u32 COLS, u32 KEYS> struct KvTiles {
     KvTile<KEYS, COLS> values;
 };
 
-// Sends columns `left ..` of rows `first ..` of keys or values to a tile; zeros beyond the last token and the head's size.
+// What a thread sends of each tile of keys or values: every so many chunks of one row, zeros beyond the last token and the
+// head's size. What does not change from tile to tile is found once.
+template <u32 KEYS, u32 COLS> struct Sent {
+    // Threads of a row, and chunks that each of them sends.
+    static constexpr u32 THREADS_OF_ROW = THREADS / KEYS;
+    static constexpr u32 EACH = (COLS / CHUNK + THREADS_OF_ROW - 1) / THREADS_OF_ROW;
+    u32 row, chunk;
+    // The next tile's first chunk, and what is between two tiles.
+    const char* next;
+    u32 step;
+};
+
+// From column `left` of row 0 on; `begin` is the head's first element.
+template <class T, u32 KEYS, u32 COLS> DEVICE Sent<KEYS, COLS> begin_rows(const AttentionArgs& args, u64 begin, u32 left) {
+    Sent<KEYS, COLS> sent = {};
+    sent.row = threadIdx.x / Sent<KEYS, COLS>::THREADS_OF_ROW;
+    sent.chunk = threadIdx.x % Sent<KEYS, COLS>::THREADS_OF_ROW;
+    const u64 at = begin + sent.row * args.size + left + sent.chunk * CHUNK;
+    sent.next = static_cast<const char*>(args.kv.at) + at * bytes_of<T>(args.kv);
+    sent.step = KEYS * args.size * bytes_of<T>(args.kv);
+    return sent;
+}
+
+// Sends columns `left ..` of the tile whose first row is `first`, and goes on to the next.
 template <class T, u32 KEYS, u32 COLS>
-DEVICE void send_rows(KvTile<KEYS, COLS>& tile, const AttentionArgs& args, u64 begin, u32 first, u32 left) {
-    ROLLED
-    for (u32 i = threadIdx.x; i < KEYS * (COLS / CHUNK); i += THREADS) {
-        const u32 row = i / (COLS / CHUNK), chunk = i % (COLS / CHUNK), col = left + chunk * CHUNK;
-        const bool there = first + row < args.tokens && col < args.size;
-        fetch<T>(&tile.rows[row][chunk], args.kv, begin + (first + row) * args.size + col, there);
+DEVICE void send_rows(KvTile<KEYS, COLS>& tile, const AttentionArgs& args, Sent<KEYS, COLS>& sent, u32 first, u32 left) {
+    typedef Sent<KEYS, COLS> S;
+    const u32 columns = first + sent.row < args.tokens ? args.size : 0;
+    UNROLL
+    for (u32 i = 0; i < S::EACH; i++) {
+        const u32 chunk = sent.chunk + i * S::THREADS_OF_ROW;
+        if (i + 1 < S::EACH || COLS / CHUNK % S::THREADS_OF_ROW == 0 || chunk < COLS / CHUNK) {
+            const char* from = sent.next + i * (S::THREADS_OF_ROW * CHUNK) * bytes_of<T>(args.kv);
+            fetch_from<T>(&tile.rows[sent.row][chunk], from, args.kv.is_f32, left + chunk * CHUNK < columns);
+        }
     }
+    sent.next += sent.step;
     end_copies();
 }
 
@@ -107,14 +135,14 @@ DEVICE void weigh(Scores<KEYS>& scores, Rows<T, SIZE, COLS>& rows, float factor)
         }
         most = fmaxf(most, shuffle_xor(most, 1));
         most = fmaxf(most, shuffle_xor(most, 2));
-        const float shrink = power_of_two((rows.most[row] - most) * factor);
+        const float shrink = power_of_two((rows.most[row] - most) * factor), shift = most * factor;
         rows.most[row] = most;
         float sum = 0.0f;
         UNROLL
         for (u32 j = 0; j < KEYS / 8; j++) {
             UNROLL
             for (u32 i = row * 2; i < row * 2 + 2; i++) {
-                scores.of[j][i] = power_of_two((scores.of[j][i] - most) * factor);
+                scores.of[j][i] = power_of_two(fmaf(scores.of[j][i], factor, -shift));
                 sum += scores.of[j][i];
             }
         }
@@ -179,7 +207,9 @@ template <class T, u32 SIZE, u32 COLS, u32 KEYS> DEVICE void attend_mma(const At
     const u32 query = first + my_warp() * WARP_QUERIES;
     // Key 0 is seen by every query, so that no running maximum stays infinite.
     const u32 end = args.causal && first + QUERIES < args.tokens ? first + QUERIES : args.tokens;
-    send_rows<T>(tiles.keys, args, keys, 0, 0);
+    Sent<KEYS, SIZE> sent_keys = begin_rows<T, KEYS, SIZE>(args, keys, 0);
+    Sent<KEYS, COLS> sent_values = begin_rows<T, KEYS, COLS>(args, args.values + keys, left);
+    send_rows<T>(tiles.keys, args, sent_keys, 0, 0);
     Rows<T, SIZE, COLS> rows = {};
     rows.most[0] = rows.most[1] = -infinity();
     load_queries(rows, args, queries, query);
@@ -187,7 +217,7 @@ template <class T, u32 SIZE, u32 COLS, u32 KEYS> DEVICE void attend_mma(const At
         // The keys are there, and nobody reads the values before them any more.
         wait_for_copies<0>();
         barrier();
-        send_rows<T>(tiles.values, args, args.values + keys, key, left);
+        send_rows<T>(tiles.values, args, sent_values, key, left);
         Scores<KEYS> scores = {};
         gather_warp();
         score(scores, rows, tiles.keys);
@@ -197,7 +227,7 @@ template <class T, u32 SIZE, u32 COLS, u32 KEYS> DEVICE void attend_mma(const At
         wait_for_copies<0>();
         barrier();
         if (key + KEYS < end) {
-            send_rows<T>(tiles.keys, args, keys, key + KEYS, 0);
+            send_rows<T>(tiles.keys, args, sent_keys, key + KEYS, 0);
         }
         gather_warp();
         add(rows, scores, tiles.values);

@@ -29,6 +29,9 @@ constexpr u32 CHUNK = 8;
 #define SHARED(Type, name) __shared__ Type name
 #define ENTRY(name, body, Args) \
     extern "C" __global__ void __launch_bounds__(THREADS) name(const __grid_constant__ Args args) { body(args); }
+// So many of its blocks at least fit on a multiprocessor: the compiler uses the registers that this leaves.
+#define ENTRY_OF_BLOCKS(name, body, Args, blocks) \
+    extern "C" __global__ void __launch_bounds__(THREADS, blocks) name(const __grid_constant__ Args args) { body(args); }
 
 typedef __half f16;
 typedef __nv_bfloat16 bf16;
@@ -55,6 +58,9 @@ DEVICE float power_of_two(float x) {
     return to;
 }
 
+// Keeps a number in a register: the compiler finds it anew each time otherwise, which takes no register and more time.
+DEVICE void keep(u32& x) { asm volatile("" : "+r"(x)); }
+
 #include "warp.cuh"
 
 #else
@@ -65,6 +71,10 @@ DEVICE float power_of_two(float x) {
 #define KERNEL_OF_HALVES(name, Args)       \
     ENTRY(name##_f16, (name<f16>), Args)   \
     ENTRY(name##_bf16, (name<bf16>), Args)
+
+#define KERNEL_OF_HALVES_AND_BLOCKS(name, Args, blocks)      \
+    ENTRY_OF_BLOCKS(name##_f16, (name<f16>), Args, blocks)   \
+    ENTRY_OF_BLOCKS(name##_bf16, (name<bf16>), Args, blocks)
 
 // One entry point for each type of element that a device keeps: `name_f32`, `name_f16`, `name_bf16`.
 #define KERNEL(name, Args)                 \

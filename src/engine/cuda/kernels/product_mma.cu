@@ -4,20 +4,22 @@
 #include "mma.cuh"
 #include "product.cuh"
 
-// Chunks of a line that are multiplied at a time.
-constexpr u32 DEEP = 4;
-// Lines that the threads fill at a time, a chunk each.
-constexpr u32 FILL = THREADS / DEEP;
+// Chunks of a line by which taps and parts of sums are counted.
+constexpr u32 STRIDE = 8;
+// Slices in shared memory: one that is multiplied, the others on their way.
+constexpr u32 STAGES = 3;
 // Warps that have the columns of a tile beside each other; two have its rows.
 constexpr u32 WARPS_ACROSS = THREADS / LANES / 2;
 
 // Extents that follow from the lines of a block's tile: rows of `x`, and as many columns of the weight (or half as many, and
 // their gates). Whatever the tile, a result is the same sum in the same order.
 template <u32 LINES> struct Tile {
-    // How often the threads fill.
+    // Chunks of a line that are multiplied at a time: as many as there is room for.
+    static constexpr u32 DEEP = LINES < 128 ? STRIDE : STRIDE / 2;
+    static constexpr u32 OPERANDS = DEEP * CHUNK;
+    // Lines that the threads fill at a time, a chunk each, and how often they do.
+    static constexpr u32 FILL = THREADS / DEEP;
     static constexpr u32 FILLS = LINES / FILL;
-    // Slices in shared memory: one that is multiplied, the others on their way. Small tiles leave room for one more.
-    static constexpr u32 STAGES = LINES < 128 ? 4 : 3;
     // Of a warp, in products of 16 x 8.
     static constexpr u32 WARP_ROWS = LINES / 2;
     static constexpr u32 WARP_COLS = LINES / WARPS_ACROSS;
@@ -28,84 +30,108 @@ template <u32 LINES> struct Tile {
 };
 
 template <u32 LINES> struct ProductSlice {
-    Chunk x[LINES][DEEP];
-    Chunk weight[LINES][DEEP];
+    Chunk x[LINES][Tile<LINES>::DEEP];
+    Chunk weight[LINES][Tile<LINES>::DEEP];
 };
 
 template <u32 LINES> union MmaTiles {
-    ProductSlice<LINES> slices[Tile<LINES>::STAGES];
+    ProductSlice<LINES> slices[STAGES];
     // Once everything is multiplied: the sums of half the rows.
     float sums[Tile<LINES>::WARP_ROWS][Tile<LINES>::PITCH];
 };
 
-// Where a chunk of a line lies: eight lines' chunks of the same number are in different banks.
-DEVICE u32 place(u32 line, u32 chunk) { return chunk ^ (line / 2 % DEEP); }
+// Where a chunk of a line lies in a slice: eight lines' chunks of the same number are in different banks.
+template <u32 LINES> DEVICE u32 place(u32 line, u32 chunk) {
+    constexpr u32 DEEP = Tile<LINES>::DEEP;
+    return line * DEEP + (chunk ^ (line / (8 / DEEP) % DEEP));
+}
 
-// What a thread sends slice by slice: a chunk of some lines. Depth goes first, then taps.
+// What a thread sends slice by slice: a chunk of some lines. Depth goes first, then taps. Everything that does not change from
+// slice to slice is found once: what is left to do between products is to count on.
 template <u32 LINES> struct ProductFeed {
     static constexpr u32 FILLS = Tile<LINES>::FILLS;
-    u32 line, chunk;
+    // The first of the lines, which chunk of each, and where in a slice the first one's lies; the others' follow at equal distances.
+    u32 line, chunk, at;
     // The next slice: its tap, and its first operand.
     u32 down, across, first;
-    // Of the lines of `x`: where the tap's operands begin.
+    // Of the lines of `x`: where the next chunk is. Outside of the picture it is somewhere in `x`, and nobody looks.
     Pixel pixels[FILLS];
-    u64 x[FILLS];
-    bool inside[FILLS];
+    const char* x[FILLS];
+    // Operands of the tap: its depth, or none outside of the picture.
+    u32 depth_of_x[FILLS];
     // Of the lines of the weight likewise. Taps follow each other.
-    u64 weight[FILLS];
-    bool known[FILLS];
+    const char* weight[FILLS];
+    u32 depth_of_weight[FILLS];
 };
 
-// Slices of a tap.
-DEVICE u32 slices_of_tap(const ProductArgs& args) { return (args.depth + DEEP * CHUNK - 1) / (DEEP * CHUNK); }
+// Operands of a tap, and zeros after them.
+DEVICE u32 operands_of_tap(const ProductArgs& args) { return (args.depth + STRIDE * CHUNK - 1) / (STRIDE * CHUNK) * (STRIDE * CHUNK); }
 
-// From slice `first` on.
-template <u32 LINES, u32 HALVES> DEVICE ProductFeed<LINES> begin_feed(const ProductArgs& args, u32 top, u32 left, u32 first) {
-    ProductFeed<LINES> feed = {};
-    const u32 tap = first / slices_of_tap(args), taps = args.kernel * args.kernel;
-    feed.down = tap / args.kernel;
-    feed.across = tap % args.kernel;
-    feed.first = first % slices_of_tap(args) * (DEEP * CHUNK);
-    feed.line = threadIdx.x / DEEP;
-    feed.chunk = threadIdx.x % DEEP;
+// Finds the tap's chunks of `x`, from its operand `first` on.
+template <class T, u32 LINES> DEVICE void begin_tap(const ProductArgs& args, ProductFeed<LINES>& feed) {
     UNROLL
     for (u32 i = 0; i < Tile<LINES>::FILLS; i++) {
-        const u32 line = feed.line + i * FILL, half = line / (LINES / HALVES), col = left + line % (LINES / HALVES);
-        feed.pixels[i] = pixel(args, top + line);
-        feed.known[i] = col < args.cols;
-        feed.inside[i] = operands(args, feed.pixels[i], feed.down, feed.across, feed.x[i]);
-        feed.weight[i] = ((static_cast<u64>(half) * args.cols + col) * taps + tap) * args.depth;
+        u64 begin = 0;
+        feed.depth_of_x[i] = operands(args, feed.pixels[i], feed.down, feed.across, begin) ? args.depth : 0;
+        feed.x[i] = static_cast<const char*>(args.x.at) + (begin + feed.first + feed.chunk * CHUNK) * bytes_of<T>(args.x);
     }
+}
+
+// From operand `first` on, of those of all taps.
+template <class T, u32 LINES, u32 HALVES>
+DEVICE ProductFeed<LINES> begin_feed(const ProductArgs& args, u32 top, u32 left, u32 first) {
+    ProductFeed<LINES> feed = {};
+    const u32 tap = first / operands_of_tap(args), taps = args.kernel * args.kernel;
+    feed.down = tap / args.kernel;
+    feed.across = tap % args.kernel;
+    feed.first = first % operands_of_tap(args);
+    feed.line = threadIdx.x / Tile<LINES>::DEEP;
+    feed.chunk = threadIdx.x % Tile<LINES>::DEEP;
+    feed.at = place<LINES>(feed.line, feed.chunk);
+    keep(feed.at);
+    UNROLL
+    for (u32 i = 0; i < Tile<LINES>::FILLS; i++) {
+        const u32 line = feed.line + i * Tile<LINES>::FILL, half = line / (LINES / HALVES), col = left + line % (LINES / HALVES);
+        feed.pixels[i] = pixel(args, top + line);
+        feed.depth_of_weight[i] = col < args.cols ? args.depth : 0;
+        const u64 begin = col < args.cols ? ((static_cast<u64>(half) * args.cols + col) * taps + tap) * args.depth : 0;
+        feed.weight[i] = static_cast<const char*>(args.weight) + (begin + feed.first + feed.chunk * CHUNK) * sizeof(T);
+    }
+    begin_tap<T>(args, feed);
     return feed;
+}
+
+// Goes on to the next tap.
+template <class T, u32 LINES> DEVICE void next_tap(const ProductArgs& args, ProductFeed<LINES>& feed) {
+    UNROLL
+    for (u32 i = 0; i < Tile<LINES>::FILLS; i++) {
+        // Its last slices may have gone beyond it.
+        feed.weight[i] -= (feed.first - args.depth) * sizeof(T);
+    }
+    feed.first = 0;
+    feed.across++;
+    if (feed.across == args.kernel) {
+        feed.across = 0;
+        feed.down++;
+    }
+    begin_tap<T>(args, feed);
 }
 
 // Sends the next slice. It is there when this thread's copies were waited for, and a barrier was after that.
 template <class T, u32 LINES> DEVICE void send(const ProductArgs& args, ProductFeed<LINES>& feed, ProductSlice<LINES>& slice) {
-    const Operand weight = {const_cast<void*>(args.weight), 0, 0};
+    if (feed.first >= operands_of_tap(args)) {
+        next_tap<T>(args, feed);
+    }
     const u32 k = feed.first + feed.chunk * CHUNK;
-    const bool deep = k < args.depth;
     UNROLL
     for (u32 i = 0; i < Tile<LINES>::FILLS; i++) {
-        if (feed.first == 0) {
-            feed.inside[i] = operands(args, feed.pixels[i], feed.down, feed.across, feed.x[i]);
-        }
-        const u32 line = feed.line + i * FILL, at = place(line, feed.chunk);
-        fetch<T>(&slice.x[line][at], args.x, feed.x[i] + k, deep && feed.inside[i]);
-        fetch<T>(&slice.weight[line][at], weight, feed.weight[i] + k, deep && feed.known[i]);
+        const u32 at = feed.at + i * THREADS;
+        fetch_from<T>(&slice.x[0][0] + at, feed.x[i], args.x.is_f32, k < feed.depth_of_x[i]);
+        fetch_from<T>(&slice.weight[0][0] + at, feed.weight[i], false, k < feed.depth_of_weight[i]);
+        feed.x[i] += Tile<LINES>::OPERANDS * bytes_of<T>(args.x);
+        feed.weight[i] += Tile<LINES>::OPERANDS * sizeof(T);
     }
-    feed.first += DEEP * CHUNK;
-    if (feed.first >= args.depth) {
-        feed.first = 0;
-        UNROLL
-        for (u32 i = 0; i < Tile<LINES>::FILLS; i++) {
-            feed.weight[i] += args.depth;
-        }
-        feed.across++;
-        if (feed.across == args.kernel) {
-            feed.across = 0;
-            feed.down++;
-        }
-    }
+    feed.first += Tile<LINES>::OPERANDS;
 }
 
 // The first of a warp's rows, and of its lines of the weight.
@@ -117,22 +143,35 @@ template <u32 LINES> struct WarpSums {
     float of[Tile<LINES>::DOWN][Tile<LINES>::ACROSS][4];
 };
 
-template <class T, u32 LINES> DEVICE void multiply_slice(const ProductSlice<LINES>& slice, WarpSums<LINES>& sums) {
-    constexpr u32 DOWN = Tile<LINES>::DOWN, PAIRS = Tile<LINES>::ACROSS / 2;
+// Where a lane finds the rows that it names of the first matrices of a slice. Later ones lie at equal distances, and the chunks
+// after the next exchange places with these (`place`).
+struct LanePlaces {
+    u32 x, weight;
+};
+
+template <u32 LINES> DEVICE LanePlaces lane_places() {
     const u32 lane = my_lane();
+    const u32 row = warp_top<LINES>() + lane % 16, line = warp_left<LINES>() + lane / 16 * 8 + lane % 8;
+    LanePlaces places = {place<LINES>(row, lane / 16), place<LINES>(line, lane / 8 % 2)};
+    keep(places.x);
+    keep(places.weight);
+    return places;
+}
+
+template <class T, u32 LINES>
+DEVICE void multiply_slice(const ProductSlice<LINES>& slice, const LanePlaces& places, WarpSums<LINES>& sums) {
+    constexpr u32 DEEP = Tile<LINES>::DEEP, DOWN = Tile<LINES>::DOWN, PAIRS = Tile<LINES>::ACROSS / 2;
     gather_warp();
     UNROLL
     for (u32 k = 0; k < DEEP; k += 2) {
         u32 x[DOWN][4], weight[PAIRS][4];
         UNROLL
         for (u32 i = 0; i < DOWN; i++) {
-            const u32 line = warp_top<LINES>() + i * 16 + lane % 16;
-            load_matrices(x[i], &slice.x[line][place(line, k + lane / 16)]);
+            load_matrices(x[i], &slice.x[0][0] + (places.x ^ k) + i * (16 * DEEP));
         }
         UNROLL
         for (u32 pair = 0; pair < PAIRS; pair++) {
-            const u32 line = warp_left<LINES>() + pair * 16 + lane / 16 * 8 + lane % 8;
-            load_matrices(weight[pair], &slice.weight[line][place(line, k + lane / 8 % 2)]);
+            load_matrices(weight[pair], &slice.weight[0][0] + (places.weight ^ k) + pair * (16 * DEEP));
         }
         mma_tile<T>(sums.of, x, weight);
     }
@@ -208,12 +247,12 @@ DEVICE void finish_all(const ProductArgs& args, MmaTiles<LINES>& tiles, const Wa
 
 // One block a tile, as in `product.cu`, or a part of its sums: blockIdx.y counts columns, then parts.
 template <class T, u32 LINES, u32 HALVES> DEVICE void multiply_mma(const ProductArgs& args) {
-    constexpr u32 STAGES = Tile<LINES>::STAGES;
+    constexpr u32 OPERANDS = Tile<LINES>::OPERANDS;
     SHARED(MmaTiles<LINES>, tiles);
     const Share share = my_share<LINES, HALVES>(args);
-    const u32 begin = share.part * args.part, all = args.kernel * args.kernel * slices_of_tap(args);
-    const u32 slices = begin + args.part < all ? args.part : all - begin;
-    ProductFeed<LINES> feed = begin_feed<LINES, HALVES>(args, blockIdx.x * LINES, share.left, begin);
+    const u32 part = args.part * (STRIDE * CHUNK), begin = share.part * part, all = args.kernel * args.kernel * operands_of_tap(args);
+    const u32 slices = (begin + part < all ? part : all - begin) / OPERANDS;
+    ProductFeed<LINES> feed = begin_feed<T, LINES, HALVES>(args, blockIdx.x * LINES, share.left, begin);
     for (u32 slice = 0; slice < STAGES - 1; slice++) {
         if (slice < slices) {
             send<T>(args, feed, tiles.slices[slice]);
@@ -221,16 +260,21 @@ template <class T, u32 LINES, u32 HALVES> DEVICE void multiply_mma(const Product
         end_copies();
     }
     WarpSums<LINES> sums = {};
+    const LanePlaces places = lane_places<LINES>();
+    // The slice that is multiplied, and the place that is free.
+    u32 stage = 0, free = STAGES - 1;
     for (u32 slice = 0; slice < slices; slice++) {
         // After this everybody's copies of the slice are there, and nobody reads the slice before it any more, whose place
         // the next one takes. A group without copies counts too.
         wait_for_copies<STAGES - 2>();
         barrier();
         if (slice + STAGES - 1 < slices) {
-            send<T>(args, feed, tiles.slices[(slice + STAGES - 1) % STAGES]);
+            send<T>(args, feed, tiles.slices[free]);
         }
         end_copies();
-        multiply_slice<T>(tiles.slices[slice % STAGES], sums);
+        multiply_slice<T>(tiles.slices[stage], places, sums);
+        free = stage;
+        stage = stage + 1 == STAGES ? 0 : stage + 1;
     }
     finish_all<T, LINES, HALVES>(args, tiles, sums);
 }
@@ -256,7 +300,7 @@ template <class T> DEVICE void product_geglu_mma_64(const ProductArgs& args) { m
 template <class T> DEVICE void product_geglu_mma_128(const ProductArgs& args) { multiply_mma<T, 128, 2>(args); }
 
 KERNEL_OF_HALVES(product_sum, ProductArgs)
-KERNEL_OF_HALVES(product_mma_64, ProductArgs)
-KERNEL_OF_HALVES(product_mma_128, ProductArgs)
-KERNEL_OF_HALVES(product_geglu_mma_64, ProductArgs)
-KERNEL_OF_HALVES(product_geglu_mma_128, ProductArgs)
+KERNEL_OF_HALVES_AND_BLOCKS(product_mma_64, ProductArgs, 3)
+KERNEL_OF_HALVES_AND_BLOCKS(product_mma_128, ProductArgs, 2)
+KERNEL_OF_HALVES_AND_BLOCKS(product_geglu_mma_64, ProductArgs, 3)
+KERNEL_OF_HALVES_AND_BLOCKS(product_geglu_mma_128, ProductArgs, 2)

@@ -11,10 +11,10 @@ use crate::ops::{Activation, Buf, Conv2d, Linear, Shape, Weight};
 const TILE: usize = 64;
 /// Rows and columns of a block, as `product_mma.cu` has them; half the columns with gates. All add up in the same order.
 const TILES: [usize; 2] = [64, 128];
-/// Operands of a row that are multiplied at a time there.
-const SLICE: usize = 4 * CHUNK;
+/// Operands of a row by which taps and parts of sums are counted there.
+const SLICE: usize = 8 * CHUNK;
 /// Slices of a part, at least: fewer take no longer than to begin and to end a block.
-const LEAST_SLICES: usize = 8;
+const LEAST_SLICES: usize = 4;
 /// Multiprocessors that have to be kept busy. Cards that such networks run on have 108 (A100) to 132 (H100) and more.
 const MULTIPROCESSORS: usize = 108;
 
@@ -295,13 +295,13 @@ mod tests {
     fn deep_sums_of_small_pictures_are_in_parts() {
         // 8 x 8, 8 x 12, 16 x 16 and 32 x 32 pixels with a kernel of 3 x 3, timesteps, and few columns.
         let cases = [
-            ((64, 1280, 360), (5, 72)),
-            ((96, 1280, 360), (2, 180)),
-            ((256, 1280, 360), (1, 360)),
-            ((1024, 640, 180), (1, 180)),
-            ((1, 1280, 40), (5, 8)),
-            ((1, 320, 10), (1, 10)),
-            ((1, 4, 17), (2, 9)),
+            ((64, 1280, 180), (5, 36)),
+            ((96, 1280, 180), (2, 90)),
+            ((256, 1280, 180), (1, 180)),
+            ((1024, 640, 90), (1, 90)),
+            ((1, 1280, 20), (5, 4)),
+            ((1, 320, 5), (1, 5)),
+            ((1, 4, 9), (2, 5)),
         ];
         for ((pixels, cols, slices), found) in cases {
             assert_eq!(parts(pixels, cols, slices), found, "{pixels} x {cols}, {slices} slices");
@@ -316,8 +316,8 @@ mod tests {
     fn the_batch_changes_no_parts_and_has_memory_of_its_own() {
         let of = |n, element, kernel, gates| layer_parts(element, 1280, Shape::new(n, 8, 8, 1280), kernel, gates);
         for n in [1, 2, 9] {
-            assert_eq!(of(n, Element::F16, 3, false), (5, 72));
-            assert_eq!(of(n, Element::Bf16, 1, false), (5, 8));
+            assert_eq!(of(n, Element::F16, 3, false), (5, 36));
+            assert_eq!(of(n, Element::Bf16, 1, false), (5, 4));
         }
         assert_eq!(of(1, Element::F16, 1, true).0, 1);
         assert_eq!(of(1, Element::F32, 3, false).0, 1);

@@ -353,7 +353,7 @@ fn memory_is_asked_in_few_turns() {
     ] {
         traffic.into_iter().for_each(|(kernel, traffic)| found.entry(kernel).or_default().add(traffic));
     }
-    for (kernel, Traffic { sectors, words }) in &found {
+    for (kernel, Traffic { sectors, words, .. }) in &found {
         let ratios = [sectors.ratio(), words.ratio()];
         println!(
             "{kernel}: {} sectors, {:.2} times as many as needed; {} turns of shared memory, {:.2} times",
@@ -362,5 +362,32 @@ fn memory_is_asked_in_few_turns() {
         // A thread's chunk of f32 is read by two requests for half a sector of each neighbour.
         let most = if *kernel == "group_norm_factors" { 4.0 } else { 2.0 };
         assert!(ratios[0] <= most && ratios[1] <= 1.2, "{kernel} goes to memory too often");
+    }
+}
+
+/// Between products of tensor cores, warps have other instructions to send, which have to be few: a card sends one at a time, and
+/// an H100's tensor cores are through after five or six.
+#[test]
+fn products_come_close_upon_each_other() {
+    let close = |traffic: BTreeMap<&str, Traffic>, most: f64| {
+        let (kernel, found) = traffic.iter().find(|(_, traffic)| traffic.products > 0).unwrap();
+        let each = found.steps as f64 / found.products as f64;
+        println!("{kernel}: {each:.2} instructions of PTX a product");
+        assert!(each <= most, "{kernel} has too much to do beside its products");
+    };
+    // So many rows and columns that no sum is in parts.
+    let (rows, inputs, out) = (640, 1280, 704);
+    let weights = [weight(&[out, inputs], WeightKind::Matrix, 2)];
+    let linear = Case::new([Input::new(Shape::sequence(1, rows, inputs), 1)], &weights);
+    for (other_tiles, most) in [(false, 10.0), (true, 5.6)] {
+        close(linear.traffic_of(other_tiles, &|g, x, w| g.linear(x[0], &layer(w, out), Activation::None)), most);
+    }
+    for (size, most) in [(40, 11.5), (80, 9.4), (160, 7.4), (512, 6.5)] {
+        let inputs = [1, 2, 3].map(|seed| Input::new(Shape::sequence(1, 512, size), seed));
+        let attended = Case::new(inputs, &[]).traffic(&|g, x, _| {
+            let kv = g.pack_kv(x[1], x[2], 1);
+            g.attention(x[0], kv, 512, 1, false)
+        });
+        close(attended, most);
     }
 }

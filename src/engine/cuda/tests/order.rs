@@ -114,7 +114,7 @@ fn sums_in_parts_have_working_memory_and_are_added_up() {
         g.linear(x, &layer, Activation::None);
     });
     let plan = planner.finish();
-    // 17 slices of operands are two parts, of 6 rows each.
+    // 9 slices of operands are two parts, of 6 rows each.
     assert_eq!(plan.scratch(), 2 * 6 * out);
     backend.reserve(&plan).unwrap();
     backend.run(&program.ops, &mut go_on).unwrap();
@@ -123,7 +123,7 @@ fn sums_in_parts_have_working_memory_and_are_added_up() {
     let launches: Vec<_> = state.calls.iter().filter_map(|c| if let Call::Launch(l) = c { Some(l) } else { None }).collect();
     let [product, sum] = [0, 1].map(|i| bytemuck::from_bytes::<args::Product>(bytemuck::cast_slice(&launches[i].args)));
     assert_eq!((product, launches[0].blocks, launches[1].blocks), (sum, (1, 2), (1, 1)));
-    assert_eq!((product.parts, product.part, product.pictures, product.to_w), (2, 9, 1, 6));
+    assert_eq!((product.parts, product.part, product.pictures, product.to_w), (2, 5, 1, 6));
     let end = product.sums + 4 * plan.scratch() as u64;
     assert_eq!(end - product.x.at, state.used() - 2 * (out * inputs) as u64);
 }

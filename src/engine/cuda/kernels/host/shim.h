@@ -21,6 +21,7 @@
 #define SHARED(Type, name) Type& name = *shim::shared<Type>()
 #define ENTRY(name, body, Args) \
     static const shim::Registration registered_##name(#name, sizeof(Args), [](const void* args) { body(*static_cast<const Args*>(args)); });
+#define ENTRY_OF_BLOCKS(name, body, Args, blocks) ENTRY(name, body, Args)
 
 struct Index {
     u32 x, y, z;
@@ -44,6 +45,8 @@ inline float from_bits(u32 x) {
     memcpy(&to, &x, sizeof to);
     return to;
 }
+inline void keep(u32&) {}
+
 inline float infinity() { return INFINITY; }
 
 inline float power_of_two(float x) { return exp2f(x); }

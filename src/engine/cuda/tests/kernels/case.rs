@@ -182,8 +182,13 @@ impl Case {
 
     /// How often each kernel goes to memory in a half type, on a card with few other things to do.
     pub(super) fn traffic(&self, record: &Record<'_>) -> BTreeMap<&'static str, Traffic> {
+        self.traffic_of(false, record)
+    }
+
+    /// The same with products of the other tile.
+    pub(super) fn traffic_of(&self, other_tiles: bool, record: &Record<'_>) -> BTreeMap<&'static str, Traffic> {
         let double = Double::new(Kernels::Compiled(Target::Ampere));
-        let way = Way { own: true, other_tiles: false };
+        let way = Way { own: true, other_tiles };
         self.of(Element::F16).on(Box::new(double.clone()), Element::F16, way, record);
         let state = double.state();
         state.traffic.clone()

@@ -252,7 +252,7 @@ fn fma_down(x: f32, y: f32, z: f32) -> f32 {
     if nearest.is_finite() && (above > 0.0 || (above == 0.0 && left_out < 0.0)) { nearest.next_down() } else { nearest }
 }
 
-/// 2 to the power of `x`, as far from it as a card's may be: by 2^-22 of it, up or down by the last bit of `x`.
+/// 2 to the power of `x`, about as far from it as a card's may be: by 2^-22 of it, up or down by the last bit of `x`.
 fn about_power_of_two(x: f32) -> f32 {
     if x.is_subnormal() {
         return 1.0;

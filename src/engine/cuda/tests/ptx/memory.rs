@@ -1,5 +1,5 @@
 //! The memory that kernels read and write, with a note of who touched what: whatever two threads touch without an order between
-//! them, and whatever was never written, is told. Knows no instruction.
+//! them is told, and what nobody has written of shared memory. Knows no instruction.
 
 use crate::cuda::driver::{LANES, THREADS};
 
@@ -65,7 +65,7 @@ impl Mark {
 pub(super) struct Global<'a> {
     /// From low to high.
     pieces: Vec<Piece<'a>>,
-    /// Who has written each grain of a piece, and who has read it.
+    /// Who has written each grain of a piece, and who has read it. Nothing of a piece that nobody touches.
     marks: Vec<(Vec<Mark>, Vec<Mark>)>,
     constants: &'a [u8],
 }
@@ -76,8 +76,7 @@ fn span(offset: usize, len: usize) -> std::ops::Range<usize> {
 
 impl<'a> Global<'a> {
     pub(super) fn new(pieces: Vec<Piece<'a>>, constants: &'a [u8]) -> Global<'a> {
-        let grains = pieces.iter().map(|piece| piece.bytes.len().div_ceil(GRAIN));
-        let marks = grains.map(|grains| (vec![Mark::default(); grains], vec![Mark::default(); grains])).collect();
+        let marks = vec![(Vec::new(), Vec::new()); pieces.len()];
         Global { pieces, marks, constants }
     }
 
@@ -93,15 +92,25 @@ impl<'a> Global<'a> {
             .ok_or_else(|| format!("{len} bytes at {at:#x} are no memory of the card"))
     }
 
+    /// The marks of a piece.
+    fn marks(&mut self, piece: usize) -> &mut (Vec<Mark>, Vec<Mark>) {
+        let (written, read) = &mut self.marks[piece];
+        let grains = self.pieces[piece].bytes.len().div_ceil(GRAIN);
+        written.resize(grains, Mark::default());
+        read.resize(grains, Mark::default());
+        &mut self.marks[piece]
+    }
+
     /// What a thread of block `block` reads.
     pub(super) fn read(&mut self, at: u64, len: usize, block: u32, now: Moment) -> Result<&[u8], String> {
         if let Some(offset) = at.checked_sub(CONSTANTS) {
-            let bytes = self.constants.get(offset as usize..offset as usize + len);
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            let bytes = offset.checked_add(len).and_then(|end| self.constants.get(offset..end));
             return bytes.ok_or_else(|| "beyond the module's constants".to_owned());
         }
         let (piece, offset) = self.find(at, len)?;
         let (thread, barriers) = (block * THREADS + now.thread, now.barriers);
-        let (written, read) = &mut self.marks[piece];
+        let (written, read) = self.marks(piece);
         for (written, read) in written[span(offset, len)].iter().zip(&mut read[span(offset, len)]) {
             if !written.is_before(thread, barriers) {
                 return Err(format!("thread {thread} reads at {at:#x} what {:?} writes", written.who));
@@ -115,7 +124,7 @@ impl<'a> Global<'a> {
     pub(super) fn write(&mut self, at: u64, bytes: &[u8], block: u32, now: Moment) -> Result<(), String> {
         let (piece, offset) = self.find(at, bytes.len())?;
         let (thread, barriers) = (block * THREADS + now.thread, now.barriers);
-        let (written, read) = &mut self.marks[piece];
+        let (written, read) = self.marks(piece);
         for (written, read) in written[span(offset, bytes.len())].iter_mut().zip(&read[span(offset, bytes.len())]) {
             if let Some(other) = [*written, *read].into_iter().find(|other| !other.is_before(thread, barriers)) {
                 return Err(format!("thread {thread} writes at {at:#x} what {:?} reads or writes", other.who));
@@ -163,6 +172,8 @@ struct Note {
     written: Option<Moment>,
     /// The last to write did so by an atomic operation.
     atomic: bool,
+    /// Others did so too since the last barrier.
+    crowd: bool,
     /// Those that have read since then: the last of them, and the last of another warp or thread than that one's.
     read: [Option<Moment>; 2],
     /// A copy is on its way here.
@@ -181,13 +192,14 @@ impl Note {
         {
             return Some(format!("thread {} wrote there, and no barrier is between", then.thread));
         }
-        match touch {
-            Touch::Read => (self.written.is_none()).then(|| "nobody has written there".to_owned()),
-            Touch::Write | Touch::Atomic => {
-                let reader = self.read.iter().find_map(apart)?;
-                Some(format!("thread {} reads there, and no barrier is between", reader.thread))
-            }
+        if self.crowd && touch != Touch::Atomic && self.written.is_some_and(|then| then.barriers == now.barriers) {
+            return Some("several threads add there, and no barrier is between".to_owned());
         }
+        if self.written.is_none() && touch != Touch::Write {
+            return Some("nobody has written there".to_owned());
+        }
+        let reader = if touch == Touch::Read { None } else { self.read.iter().find_map(apart) };
+        reader.map(|reader| format!("thread {} reads there, and no barrier is between", reader.thread))
     }
 
     fn touch(&mut self, touch: Touch, now: Moment) {
@@ -200,7 +212,11 @@ impl Note {
                 self.read = [Some(now), last];
             }
         } else {
-            *self = Note { written: Some(now), atomic: touch == Touch::Atomic, ..Note::default() };
+            let atomic = touch == Touch::Atomic;
+            let together =
+                |then: Moment| if self.crowd { then.barriers == now.barriers } else { self.atomic && !then.is_before(now) };
+            let crowd = atomic && self.written.is_some_and(together);
+            *self = Note { written: Some(now), atomic, crowd, ..Note::default() };
         }
     }
 }
@@ -337,8 +353,11 @@ mod tests {
         for thread in 0..64 {
             assert_eq!(shared.add(SHARED, 2, at(thread, 1, 0)), Ok(2 * thread));
         }
-        assert!(shared.read(SHARED, 4, at(9, 1, 0)).is_err());
+        for thread in [9, 63] {
+            assert!(shared.read(SHARED, 4, at(thread, 1, 1)).is_err(), "others add there");
+        }
         assert_eq!(shared.read(SHARED, 4, at(9, 2, 0)), Ok(&128u32.to_le_bytes()[..]));
+        assert!(Shared::new(8).add(SHARED, 1, at(0, 0, 0)).unwrap_err().contains("nobody has written"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The kernels as NVIDIA's compiler makes them (PTX), run step by step on the host. Knows no operation.
 //!
 //! Slower by far than the shim, and stricter: it is NVIDIA's reading of the sources that runs, with the instructions that
-//! `warp.cuh` spells out. It tells of memory that is read or written out of bounds or askew, by two threads without a barrier between
-//! them, or before anybody has written it; and of barriers that some threads never come to.
+//! `warp.cuh` spells out. It tells of memory that is read or written out of an allocation's bounds, askew, or by two threads without
+//! a barrier between them, of shared memory that nobody has written, and of barriers that some threads never come to.
 
 mod arithmetic;
 mod memory;

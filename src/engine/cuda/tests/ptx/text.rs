@@ -72,6 +72,9 @@ fn kernel<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>, constants: &Ha
     for (_, line) in lines.by_ref().take_while(|(_, line)| *line != "{") {
         if line.starts_with(".param") {
             let (name, bytes) = declared(line)?;
+            if reader.kernel.args > 0 {
+                return Err("more arguments than one".to_owned());
+            }
             reader.kernel.args = bytes;
             reader.memory.insert(name, 0);
         }
@@ -96,6 +99,8 @@ fn kernel<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>, constants: &Ha
 #[derive(Debug, Default)]
 struct Reader {
     kernel: Kernel,
+    /// Names of registers, or what they begin with before their numbers.
+    declared: Vec<String>,
     registers: HashMap<String, Register>,
     numbers: HashMap<u64, Register>,
     places: HashMap<Place, Register>,
@@ -141,6 +146,10 @@ impl Reader {
             if let Some(known) = self.registers.get(text) {
                 return Ok(*known);
             }
+            let stem = text.trim_end_matches(|c: char| c.is_ascii_digit());
+            if !self.declared.iter().any(|name| name == text || name.strip_suffix('<') == Some(stem)) {
+                return Err(format!("no register is called {text}"));
+            }
             let register = self.fresh();
             self.registers.insert(text.to_owned(), register);
             return Ok(register);
@@ -176,7 +185,13 @@ impl Reader {
 
     fn statement(&mut self, text: &str, line: usize) -> Result<(), String> {
         let text = text.trim_end_matches(';').trim();
-        if text.is_empty() || [".reg", ".pragma"].iter().any(|known| text.starts_with(known)) {
+        if text.is_empty() || text.starts_with(".pragma") {
+            return Ok(());
+        }
+        if text.starts_with(".reg") {
+            // `%r<12>` are `%r0` to `%r11`.
+            let name = text.split_whitespace().last().unwrap_or_default();
+            self.declared.push(name.find('<').map_or(name, |at| &name[..=at]).to_owned());
             return Ok(());
         }
         if let Some(label) = text.strip_suffix(':') {
@@ -192,6 +207,9 @@ impl Reader {
         }
         if text.starts_with(".local") {
             let (name, bytes) = declared(text)?;
+            if self.kernel.local > 0 {
+                return Err("more than one piece of a thread's own memory".to_owned());
+            }
             self.kernel.local = bytes;
             self.memory.insert(name, 0);
             return Ok(());
@@ -224,9 +242,9 @@ impl Reader {
                 Step::Branch(usize::MAX)
             }
             ["ret"] => Step::Return,
-            ["bar", "sync"] if one(0)? == "0" => Step::Barrier,
+            ["bar", "sync"] if operands.len() == 1 && one(0)? == "0" => Step::Barrier,
             ["bar", "warp", "sync"] if one(0)? == "-1" => Step::Gather,
-            ["ld", space, .., ty] => {
+            ["ld", space, .., ty] if !matches!(ty, "s8" | "s16") => {
                 let (space, bytes) = (named_space(space)?, bytes_of(ty)?);
                 Step::Load { space, bytes, to: self.all(several(0)?)?, at: self.address(one(1)?)? }
             }
@@ -271,7 +289,8 @@ impl Reader {
                 Step::Insert { to: self.register(one(0)?)?, from, at: small(3)?, bits: small(4)? }
             }
             _ => {
-                let run = arithmetic::named(name).ok_or_else(|| format!("{name} is not known"))?;
+                let run = arithmetic::named(name).filter(|_| (2..=4).contains(&operands.len()));
+                let run = run.ok_or_else(|| format!("{name} is not known"))?;
                 let to = self.register(one(0)?)?;
                 let mut from = [to; 3];
                 for (i, from) in from.iter_mut().enumerate().take(operands.len() - 1) {
@@ -339,6 +358,11 @@ mod tests {
         assert!(why.contains("small") && why.contains("line 6") && why.contains("brev.b32 is not known"), "{why}");
         let known = module(&text.replace("brev", "not")).unwrap();
         assert_eq!((known.kernels["small"].args, known.kernels["small"].steps.len()), (16, 1));
+        assert!(
+            module(&text.replace("brev.b32 %r1, 7", "mov.u32 %r1, %laneid"))
+                .unwrap_err()
+                .contains("no register is called %laneid")
+        );
         assert!(module(&text.replace("brev.b32 %r1, 7", "bra $L_1")).unwrap_err().contains("there is no $L_1"));
     }
 }

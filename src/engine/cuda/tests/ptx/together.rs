@@ -1,7 +1,7 @@
 //! What a warp's threads do together on tensor cores, by the layouts of the PTX ISA: "Matrix Fragments for mma.m16n8k16" and
 //! "ldmatrix". Knows no step and no order.
 //!
-//! Sums are made in another way than by the shim, and than by one card or the other: exactly, and cut off once.
+//! Sums are made in another way than by the shim, and than by one card or the other: in f64, and cut off once.
 
 use super::{arithmetic::Lanes, program::Half};
 use half::{bf16, f16};

@@ -17,6 +17,9 @@ pub(in super::super) struct Traffic {
     pub(in super::super) sectors: Turns,
     /// Of shared memory.
     pub(in super::super) words: Turns,
+    /// Instructions that warps took, and products of tensor cores among them.
+    pub(in super::super) steps: u64,
+    pub(in super::super) products: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ impl Traffic {
             to.taken += from.taken;
             to.needed += from.needed;
         }
+        self.steps += other.steps;
+        self.products += other.products;
     }
 
     /// Threads of a warp read or write `len` bytes each of the card's memory, at these addresses.

@@ -115,6 +115,7 @@ impl Warp {
                     Err("some threads of a warp never come to what it does together".to_owned())
                 };
             };
+            block.traffic.steps += 1;
             let guarded = &block.kernel.steps.get(group.at).ok_or("the kernel has no end")?;
             match self.step(block, guarded, index).map_err(|why| format!("line {}: {why}", guarded.line))? {
                 None => {}
@@ -225,14 +226,16 @@ impl Warp {
                 self.parted = false;
             }
             Step::ShuffleXor { to, from, bits, among: [last, members] } => {
-                let lacks = |register: usize, value: u64| self.registers[register].iter().any(|found| found & value != value);
-                if lacks(*last, LANES as u64 - 1) || lacks(*members, u64::from(Mask::MAX)) {
+                // Of the registers of 32 bits, the lower half counts.
+                let all = |register: usize, value: u32| self.registers[register].iter().all(|found| *found as u32 == value);
+                if !all(*last, LANES as u32 - 1) || !all(*members, Mask::MAX) {
                     return Err("a shuffle among some threads only".to_owned());
                 }
                 let (from, bits) = (&self.registers[*from], &self.registers[*bits]);
                 self.registers[*to] = from_fn(|lane| from[lane ^ (bits[lane] as usize % LANES)]);
             }
             Step::Multiply { half, to, a, b, sums } => {
+                block.traffic.products += 1;
                 let [a, sums] = [a, sums].map(|registers| registers.map(|register| self.registers[register]));
                 let found = together::multiply(*half, &a, &b.map(|register| self.registers[register]), &sums);
                 to.iter().zip(found).for_each(|(to, found)| self.registers[*to] = found);
@@ -296,7 +299,10 @@ impl Warp {
                         Space::Global => block.global.read(at, len, block.number, now)?,
                         Space::Shared => block.shared.read(at, len, now)?,
                         Space::Local => own(&mut self.local[lane], at, len)?,
-                        Space::Param => block.args.get(at as usize..at as usize + len).ok_or("beyond the kernel's argument")?,
+                        Space::Param => {
+                            let end = (at as usize).checked_add(len);
+                            end.and_then(|end| block.args.get(at as usize..end)).ok_or("beyond the kernel's argument")?
+                        }
                     };
                     for (to, found) in to.iter().zip(found.chunks_exact(*bytes)) {
                         self.registers[*to][lane] = word(found);
@@ -346,7 +352,10 @@ impl Warp {
             Step::Copy { to, from, bytes } => {
                 let (to, from) = (self.address(*to, lane), self.address(*from, lane));
                 let mut copied = [0; 16];
-                let count = (self.registers[*bytes][lane] as usize).min(16);
+                let count = self.registers[*bytes][lane] as usize;
+                if count > copied.len() {
+                    return Err(format!("a copy of {count} bytes"));
+                }
                 if count > 0 {
                     let found = block.global.read(from, 16, block.number, now)?;
                     copied[..count].copy_from_slice(&found[..count]);
@@ -379,5 +388,6 @@ fn needs_all(step: &Step) -> bool {
 
 /// A thread's own memory.
 fn own(local: &mut [u8], at: u64, len: usize) -> Result<&mut [u8], String> {
-    local.get_mut(at as usize..at as usize + len).ok_or_else(|| "beyond a thread's own memory".to_owned())
+    let range = (at as usize).checked_add(len).map(|end| at as usize..end).filter(|_| at.is_multiple_of(len as u64));
+    range.and_then(|range| local.get_mut(range)).ok_or_else(|| "askew in a thread's own memory, or beyond it".to_owned())
 }
