@@ -81,10 +81,10 @@ fn conv2d_in_chunks() {
     conv2d_of(8, 24);
 }
 
-/// Two parts, and the second begins in the middle of a tap.
+/// Several parts, of which some begin in the middle of a tap.
 #[test]
 fn conv2d_in_parts() {
-    conv2d_of(40, 20);
+    conv2d_of(72, 20);
 }
 
 fn conv2d_of(depth: usize, out: usize) {

@@ -223,82 +223,114 @@ impl Reader {
             }
         };
         let (name, operands) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let step = self.step(name, &operands_of(operands))?;
+        let step = self.step(name, &Operands(operands_of(operands)))?;
         self.kernel.steps.push(Guarded { guard, step, line });
         Ok(())
     }
 
-    /// An instruction, and its operands: each as one name, or several where they stand in braces.
-    fn step(&mut self, name: &str, operands: &[Vec<&str>]) -> Result<Step, String> {
-        let one = |i: usize| match operands.get(i).map(Vec::as_slice) {
-            Some([only]) => Ok(*only),
-            _ => Err(format!("{name} lacks operand {i}")),
-        };
-        let several = |i: usize| operands.get(i).map(Vec::as_slice).ok_or_else(|| format!("{name} lacks operand {i}"));
+    /// An instruction and its operands.
+    fn step(&mut self, name: &str, operands: &Operands<'_>) -> Result<Step, String> {
         let parts: Vec<&str> = name.split('.').collect();
         Ok(match parts[..] {
             ["bra", ..] => {
-                self.branches.push((self.kernel.steps.len(), one(0)?.to_owned()));
+                self.branches.push((self.kernel.steps.len(), operands.one(0)?.to_owned()));
                 Step::Branch(usize::MAX)
             }
             ["ret"] => Step::Return,
-            ["bar", "sync"] if operands.len() == 1 && one(0)? == "0" => Step::Barrier,
-            ["bar", "warp", "sync"] if one(0)? == "-1" => Step::Gather,
+            ["bar", "sync"] if operands.0.len() == 1 && operands.one(0)? == "0" => Step::Barrier,
+            ["bar", "warp", "sync"] if operands.one(0)? == "-1" => Step::Gather,
             ["ld", space, .., ty] if !matches!(ty, "s8" | "s16") => {
                 let (space, bytes) = (named_space(space)?, bytes_of(ty)?);
-                Step::Load { space, bytes, to: self.all(several(0)?)?, at: self.address(one(1)?)? }
+                Step::Load { space, bytes, to: self.all(operands.several(0)?)?, at: self.address(operands.one(1)?)? }
             }
             ["st", space, .., ty] => {
                 let (space, bytes) = (named_space(space)?, bytes_of(ty)?);
-                Step::Store { space, bytes, at: self.address(one(0)?)?, from: self.all(several(1)?)? }
+                Step::Store { space, bytes, at: self.address(operands.one(0)?)?, from: self.all(operands.several(1)?)? }
             }
-            ["atom", "shared", "add", "u32"] => {
-                Step::Add { to: self.register(one(0)?)?, at: self.address(one(1)?)?, value: self.register(one(2)?)? }
-            }
-            ["shfl", "sync", "bfly", "b32"] => {
-                let to = one(0)?.split('|').next().unwrap_or_default();
-                let [to, from, bits, last, members] = self.some(&[to, one(1)?, one(2)?, one(3)?, one(4)?])?;
-                Step::ShuffleXor { to, from, bits, among: [last, members] }
-            }
-            ["mma", "sync", "aligned", "m16n8k16", "row", "col", "f32", half, other, "f32"] if half == other => Step::Multiply {
-                half: if half == "f16" { Half::F16 } else { Half::Bf16 },
-                to: self.some(several(0)?)?,
-                a: self.some(several(1)?)?,
-                b: self.some(several(2)?)?,
-                sums: self.some(several(3)?)?,
+            ["atom", "shared", "add", "u32"] => Step::Add {
+                to: self.register(operands.one(0)?)?,
+                at: self.address(operands.one(1)?)?,
+                value: self.register(operands.one(2)?)?,
             },
-            ["ldmatrix", "sync", "aligned", "m8n8", "x4", ref turned @ .., "shared", "b16"] => {
-                Step::LoadMatrices { to: self.some(several(0)?)?, at: self.address(one(1)?)?, turned: turned == ["trans"] }
-            }
-            ["cp", "async", "cg", "shared", "global"] if one(2)? == "16" => {
-                Step::Copy { to: self.address(one(0)?)?, from: self.address(one(1)?)?, bytes: self.register(one(3)?)? }
-            }
-            ["cp", "async", "commit_group"] => Step::EndCopies,
-            ["cp", "async", "wait_group"] => {
-                Step::WaitForCopies { left: number(one(0)?).ok_or("a wait for no number of groups")? }
-            }
-            ["mov", ty] if several(0)?.len() == 2 => {
-                Step::Split { to: self.some(several(0)?)?, from: self.register(one(1)?)?, bits: 4 * bytes_of(ty)? as u32 }
-            }
-            ["mov", ty] if several(1)?.len() == 2 => {
-                Step::Join { to: self.register(one(0)?)?, from: self.some(several(1)?)?, bits: 4 * bytes_of(ty)? as u32 }
-            }
+            ["mov", ty] if operands.several(0)?.len() == 2 => Step::Split {
+                to: self.some(operands.several(0)?)?,
+                from: self.register(operands.one(1)?)?,
+                bits: 4 * bytes_of(ty)? as u32,
+            },
+            ["mov", ty] if operands.several(1)?.len() == 2 => Step::Join {
+                to: self.register(operands.one(0)?)?,
+                from: self.some(operands.several(1)?)?,
+                bits: 4 * bytes_of(ty)? as u32,
+            },
             ["bfi", _] => {
-                let small = |i: usize| number(one(i)?).and_then(|n| u32::try_from(n).ok()).ok_or("bits at no number".to_owned());
-                let from = [self.register(one(1)?)?, self.register(one(2)?)?];
-                Step::Insert { to: self.register(one(0)?)?, from, at: small(3)?, bits: small(4)? }
+                let small =
+                    |i: usize| number(operands.one(i)?).and_then(|n| u32::try_from(n).ok()).ok_or("bits at no number".to_owned());
+                let from = [self.register(operands.one(1)?)?, self.register(operands.one(2)?)?];
+                Step::Insert { to: self.register(operands.one(0)?)?, from, at: small(3)?, bits: small(4)? }
             }
+            ["shfl" | "mma" | "ldmatrix" | "cp", ..] => self.step_of_warp(&parts, operands)?,
             _ => {
-                let run = arithmetic::named(name).filter(|_| (2..=4).contains(&operands.len()));
+                let run = arithmetic::named(name).filter(|_| (2..=4).contains(&operands.0.len()));
                 let run = run.ok_or_else(|| format!("{name} is not known"))?;
-                let to = self.register(one(0)?)?;
+                let to = self.register(operands.one(0)?)?;
                 let mut from = [to; 3];
-                for (i, from) in from.iter_mut().enumerate().take(operands.len() - 1) {
-                    *from = self.register(one(i + 1)?)?;
+                for (i, from) in from.iter_mut().enumerate().take(operands.0.len() - 1) {
+                    *from = self.register(operands.one(i + 1)?)?;
                 }
                 Step::Compute { run, to, from }
             }
         })
+    }
+
+    /// The same of what a warp does together, and of copies to shared memory.
+    fn step_of_warp(&mut self, parts: &[&str], operands: &Operands<'_>) -> Result<Step, String> {
+        Ok(match parts {
+            ["shfl", "sync", "bfly", "b32"] => {
+                let to = operands.one(0)?.split('|').next().unwrap_or_default();
+                let [to, from, bits, last, members] =
+                    self.some(&[to, operands.one(1)?, operands.one(2)?, operands.one(3)?, operands.one(4)?])?;
+                Step::ShuffleXor { to, from, bits, among: [last, members] }
+            }
+            ["mma", "sync", "aligned", "m16n8k16", "row", "col", "f32", half, other, "f32"] if half == other => Step::Multiply {
+                half: if *half == "f16" { Half::F16 } else { Half::Bf16 },
+                to: self.some(operands.several(0)?)?,
+                a: self.some(operands.several(1)?)?,
+                b: self.some(operands.several(2)?)?,
+                sums: self.some(operands.several(3)?)?,
+            },
+            ["ldmatrix", "sync", "aligned", "m8n8", "x4", turned @ .., "shared", "b16"] => Step::LoadMatrices {
+                to: self.some(operands.several(0)?)?,
+                at: self.address(operands.one(1)?)?,
+                turned: *turned == ["trans"],
+            },
+            ["cp", "async", "cg", "shared", "global"] if operands.one(2)? == "16" => Step::Copy {
+                to: self.address(operands.one(0)?)?,
+                from: self.address(operands.one(1)?)?,
+                bytes: self.register(operands.one(3)?)?,
+            },
+            ["cp", "async", "commit_group"] => Step::EndCopies,
+            ["cp", "async", "wait_group"] => {
+                Step::WaitForCopies { left: number(operands.one(0)?).ok_or("a wait for no number of groups")? }
+            }
+            _ => return Err(format!("{} is not known", parts.join("."))),
+        })
+    }
+}
+
+/// Operands of an instruction: each as one name, or several where they stand in braces.
+#[derive(Debug)]
+struct Operands<'a>(Vec<Vec<&'a str>>);
+
+impl<'a> Operands<'a> {
+    fn one(&self, i: usize) -> Result<&'a str, String> {
+        match self.several(i)? {
+            [only] => Ok(only),
+            _ => Err(format!("operand {i} is several")),
+        }
+    }
+
+    fn several(&self, i: usize) -> Result<&[&'a str], String> {
+        self.0.get(i).map(Vec::as_slice).ok_or_else(|| format!("operand {i} is missing"))
     }
 }
 
