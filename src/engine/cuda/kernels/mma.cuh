@@ -34,8 +34,8 @@ template <class T> DEVICE void store_pair(const Operand& dst, u64 i, float first
 // Bytes of an element of an operand.
 template <class T> DEVICE u32 bytes_of(const Operand& x) { return x.is_f32 ? sizeof(float) : sizeof(T); }
 
-// Sends a chunk to shared memory, or zeros where nothing is `there`; `from` is a multiple of its length all the same. What is
-// kept as f32 is rounded and lies there at once; all else comes when its copies are waited for.
+// Sends a chunk to shared memory, or zeros where nothing is `there`; `from` is a multiple of its length all the same, and may be
+// beyond all memory then. What is kept as f32 is rounded and lies there at once; all else comes when its copies are waited for.
 template <class T> DEVICE void fetch_from(Chunk* to, const void* from, bool is_f32, bool there) {
     if (!is_f32) {
         copy_chunk(to, from, there);
@@ -49,10 +49,4 @@ template <class T> DEVICE void fetch_from(Chunk* to, const void* from, bool is_f
                       pack<T>(second.x[2], second.x[3])};
     }
     *to = chunk;
-}
-
-// The same of the chunk that begins with element `i`.
-template <class T> DEVICE void fetch(Chunk* to, const Operand& x, u64 i, bool there) {
-    const u64 at = there ? i : 0;
-    fetch_from<T>(to, x.is_f32 ? static_cast<const void*>(static_cast<const float*>(x.at) + at) : static_cast<const T*>(x.at) + at, x.is_f32, there);
 }

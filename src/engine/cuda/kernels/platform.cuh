@@ -23,8 +23,6 @@ constexpr u32 CHUNK = 8;
 #define DEVICE __device__ __forceinline__
 // Before a loop whose counter indexes registers.
 #define UNROLL _Pragma("unroll")
-// Before a loop that would take too many registers otherwise.
-#define ROLLED _Pragma("unroll 1")
 // Memory of a block, one object a kernel. Holds nothing when a block begins.
 #define SHARED(Type, name) __shared__ Type name
 #define ENTRY(name, body, Args) \

@@ -71,7 +71,7 @@ DEVICE void mma_tile(float (&sums)[DOWN][PAIRS * 2][4], const u32 (&a)[DOWN][4],
     }
 }
 
-// Begins to copy a chunk to shared memory, or zeros where nothing is `there`; `from` is an address of the card all the same.
+// Begins to copy a chunk to shared memory, or zeros where nothing is `there`: 0 bytes are read of `from` then, wherever it is.
 DEVICE void copy_chunk(Chunk* to, const void* from, bool there) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(there ? 16 : 0)
                  : "memory");

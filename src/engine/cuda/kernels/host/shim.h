@@ -17,7 +17,6 @@
 
 #define DEVICE inline
 #define UNROLL
-#define ROLLED
 #define SHARED(Type, name) Type& name = *shim::shared<Type>()
 #define ENTRY(name, body, Args) \
     static const shim::Registration registered_##name(#name, sizeof(Args), [](const void* args) { body(*static_cast<const Args*>(args)); });
